@@ -1,0 +1,92 @@
+"""Make the virtual environments, one per image: `python3 images/install.py airflow data torch mlflow cli [--with dev]`.
+
+The same locked packages as in the containers, for the process runtime and for the services of `make demo`. Runs on the
+machine's own Python (3.11 or newer), before anything is installed. An environment whose lock did not change is left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+IMAGES = Path(__file__).resolve().parent
+VENVS = Path(os.environ.get("VISIONLOOP_VENVS", IMAGES.parent / ".venv"))
+UV = "uv==0.13.8"
+
+
+def say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def bootstrap_uv() -> Path:
+    """The installer, in a small environment of its own."""
+    uv = VENVS / "uv" / "bin" / "uv"
+    if uv.exists():
+        return uv
+    made = subprocess.run([sys.executable, "-m", "venv", str(VENVS / "uv")], capture_output=True, text=True)
+    if made.returncode != 0:
+        shutil.rmtree(VENVS / "uv", ignore_errors=True)
+        sys.exit(
+            f"{sys.executable} cannot make a virtual environment. On Debian or Ubuntu: apt-get install python3-venv\n{made.stdout}"
+        )
+    subprocess.run([VENVS / "uv" / "bin" / "python", "-m", "pip", "install", "-q", UV], check=True)
+    return uv
+
+
+def installer_environment() -> dict[str, str]:
+    """uv reads its own variables; pip's are honoured too, so a mirror or a wheel folder set up for pip serves both."""
+    env = dict(os.environ)
+    for pip_name, uv_name in (
+        ("PIP_FIND_LINKS", "UV_FIND_LINKS"),
+        ("PIP_INDEX_URL", "UV_INDEX_URL"),
+        ("PIP_EXTRA_INDEX_URL", "UV_EXTRA_INDEX_URL"),
+    ):
+        if pip_name in env:
+            env.setdefault(uv_name, env[pip_name].replace(" ", ","))
+    if "UV_FIND_LINKS" not in env:
+        env.setdefault(
+            "UV_TORCH_BACKEND", "auto"
+        )  # the build for this machine's GPU, or the CPU one: never gigabytes of CUDA for nothing
+    return env
+
+
+def install(name: str, extra: list[str]) -> None:
+    """One environment: exactly what its lock says (plus the locks of `extra`, for tests)."""
+    locks = [IMAGES / one / "requirements.lock" for one in (name, *extra)]
+    venv, stamp = VENVS / name, hashlib.sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()
+    stamp_file = venv / "visionloop.lock.sha256"
+    if stamp_file.exists() and stamp_file.read_text() == stamp:
+        return
+    started = time.monotonic()
+    uv, env = bootstrap_uv(), installer_environment()
+    if not (venv / "bin" / "python").exists():
+        subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(venv)], check=True, env=env)
+    # torch is pinned but not hashed: which build it is (CPU, CUDA) is this machine's matter
+    torch = ["torch==2.13.0"] if name == "torch" else []
+    command = [uv, "pip", "install", "-q", "--python", str(venv / "bin" / "python"), *torch]
+    subprocess.run(command + [word for lock in locks for word in ("-r", str(lock))], check=True, env=env)
+    stamp_file.write_text(stamp)
+    say(f"  {name:<8} installed in {time.monotonic() - started:.0f} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="+", choices=sorted(p.parent.name for p in IMAGES.glob("*/requirements.lock")))
+    parser.add_argument(
+        "--with", dest="extra", action="append", default=[], help="also install this lock into each (dev, for tests)"
+    )
+    args = parser.parse_args()
+    if sys.version_info < (3, 11):
+        sys.exit(f"Visionloop needs Python 3.11 or newer; this is {sys.version.split()[0]} ({sys.executable})")
+    for name in args.names:
+        install(name, args.extra)
+
+
+if __name__ == "__main__":
+    main()

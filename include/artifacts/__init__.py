@@ -1,0 +1,23 @@
+"""What flows between the steps: each noun is a small immutable card; its bytes lie in the content store."""
+
+from __future__ import annotations
+
+from include.artifacts.base import Card, CardKind
+from include.artifacts.bundle import Bundle
+from include.artifacts.checked_labels import CheckedLabels
+from include.artifacts.checkpoint import Checkpoint, Detection, Reference
+from include.artifacts.dataset_version import DatasetVersion, SplitCount
+from include.artifacts.evaluation_report import EvaluationReport, PairedDifference, Score
+from include.artifacts.label_batch import Delivery, LabelBatch
+from include.artifacts.parity_report import Check, ParityReport
+from include.artifacts.promotion import Promotion
+
+KINDS: dict[str, CardKind] = {
+    card.kind: card
+    for card in (LabelBatch, CheckedLabels, DatasetVersion, Checkpoint, Bundle, EvaluationReport, ParityReport, Promotion)
+}
+
+__all__ = [
+    "KINDS", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "DatasetVersion", "Delivery", "Detection",
+    "EvaluationReport", "LabelBatch", "PairedDifference", "ParityReport", "Promotion", "Reference", "Score", "SplitCount",
+]  # fmt: skip

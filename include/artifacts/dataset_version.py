@@ -1,0 +1,40 @@
+"""An immutable version of a dataset: a DVC directory object, its tables, its parents."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from include.artifacts.base import Card, Frozen, Md5
+
+
+class SplitCount(Frozen):
+    images: int
+    annotations: int
+    groups: int
+
+
+class DatasetVersion(Card):
+    """`digest` is the md5 of the listing (files/md5/…<digest>.dir), as `dvc add` would give for the same folder."""
+
+    kind: ClassVar[str] = "dataset_version"
+
+    name: str
+    version: str
+    digest: Md5
+    parents: tuple[str, ...]
+    classes: tuple[str, ...]
+    images_table: Md5
+    annotations_table: Md5
+    splits: dict[str, SplitCount]
+    size_bytes: int
+    new_bytes: int
+    checked_labels: tuple[str, ...]
+
+    @property
+    def standing_address(self) -> str:
+        return f"datasets/{self.name}/{self.version}.json"
+
+    @property
+    def label(self) -> str:
+        """name:version"""
+        return f"{self.name}:{self.version}"

@@ -1,0 +1,90 @@
+"""The columns of images and annotations, as they travel between steps (Parquet).
+
+A box is `x_px, y_px, width_px, height_px`: left and top edge and size in pixels of the image, as in COCO; its right edge
+`x_px + width_px` lies at most on the image's width.
+"""
+
+from __future__ import annotations
+
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+IMAGES = pa.schema(
+    [
+        ("image_key", pa.string()),  # <source>/<delivery>/<file name>: unique within a source
+        ("md5", pa.string()),  # of the file's bytes; null: the file is missing
+        ("size_bytes", pa.int64()),
+        ("width_px", pa.float64()),  # as stated by the label file
+        ("height_px", pa.float64()),
+        ("group", pa.string()),  # what must not be torn apart by a split: scene, site, patient
+        ("delivery", pa.string()),
+    ]
+)
+ANNOTATIONS = pa.schema(
+    [
+        ("annotation_key", pa.string()),  # <delivery>#<position in the file>: unique, whatever ids the file uses
+        ("annotation_id", pa.string()),  # as given
+        ("image_key", pa.string()),  # null: the file names no such image
+        ("image_id", pa.string()),  # as given
+        ("class_name", pa.string()),  # as given by the file's categories; null: no such category
+        ("x_px", pa.float64()),  # NaN where the file has no number
+        ("y_px", pa.float64()),
+        ("width_px", pa.float64()),
+        ("height_px", pa.float64()),
+        ("is_crowd", pa.bool_()),
+        ("raw", pa.string()),  # the annotation as it came, JSON: nothing is lost
+    ]
+)
+REJECTED = pa.schema(
+    [
+        ("subject", pa.string()),  # "image" or "annotation"
+        ("key", pa.string()),  # image_key or annotation_key
+        ("image_key", pa.string()),
+        ("annotation_id", pa.string()),
+        ("rule", pa.string()),
+        ("action", pa.string()),  # "reject annotation" or "reject image"
+        ("owner", pa.string()),  # who is asked to mend it
+        ("got", pa.string()),
+        ("expected", pa.string()),
+    ]
+)
+VERSION_IMAGES = pa.schema(
+    [
+        ("image_id", pa.int64()),  # 1, 2, … in the order of relpath
+        ("relpath", pa.string()),  # where `dvc pull` puts it
+        ("md5", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("width_px", pa.int64()),
+        ("height_px", pa.int64()),
+        ("group", pa.string()),
+        ("split", pa.string()),  # "train", "val" or "test"
+        ("source", pa.string()),
+        ("checked_labels", pa.string()),  # address of the card that its labels come from
+    ]
+)
+VERSION_ANNOTATIONS = pa.schema(
+    [
+        ("annotation_id", pa.int64()),  # 1, 2, …: never 0, which pycocotools takes for "unmatched"
+        ("image_id", pa.int64()),
+        ("category_id", pa.int64()),  # 1, 2, … in the order of the dataset's classes
+        ("x_px", pa.float64()),
+        ("y_px", pa.float64()),
+        ("width_px", pa.float64()),
+        ("height_px", pa.float64()),
+        ("is_crowd", pa.bool_()),
+        ("origin", pa.string()),  # annotation_key
+    ]
+)
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """Deterministic bytes for equal tables (one writer version)."""
+    out = io.BytesIO()
+    pq.write_table(table, out, compression="zstd")
+    return out.getvalue()
+
+
+def from_parquet(data: bytes) -> pa.Table:
+    return pq.read_table(io.BytesIO(data))

@@ -1,0 +1,21 @@
+"""What is trained on a dataset, its gates and its schedule: include/models/<name>.yaml → DAG model__<name>."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from include.definitions.base import Definition, Section
+
+
+class ModelDefinition(Definition):
+    noun: ClassVar[str] = "model"
+
+    dataset: str
+    nightly: str = Field(default="0 2 * * *", description="cron, UTC; also runs when the dataset has a new version")
+    train_detector: Section = Field(default_factory=dict)
+    pack_model: Section = Field(default_factory=dict)
+    evaluate_model: Section = Field(default_factory=dict)
+    test_bundle: Section = Field(default_factory=dict)
+    promote_model: Section = Field(default_factory=dict)

@@ -1,0 +1,19 @@
+"""Every problem of a definition in one message: how many, where, got and expected."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+
+def flatten(error: ValidationError, where: str) -> str:
+    """`2 problems in include/models/trees.yaml: train_detector.epochs: got 'many', …`"""
+    lines = []
+    for problem in error.errors():
+        key = ".".join(map(str, problem["loc"])) or "(top level)"
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{key}: unknown key; is it spelt right?")
+        elif problem["type"] == "missing":
+            lines.append(f"{key}: missing")
+        else:
+            lines.append(f"{key}: got {problem['input']!r}: {problem['msg']}")
+    return f"{len(lines)} problem{'s' if len(lines) > 1 else ''} in {where}: " + "; ".join(lines)

@@ -1,0 +1,122 @@
+"""What MLflow knows: one run per training, and which registered version is the champion.
+
+Safe to repeat: a training's run is found again by its output folder, a model version by its bundle.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from include.artifacts import DatasetVersion
+from include.errors import ConfigError
+from include.storage.addresses import ModelName
+
+CHAMPION = "champion"
+OUTPUT_TAG = "visionloop.output"
+BUNDLE_TAG = "visionloop.bundle"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The registered version that serves: its number and the key of its bundle card."""
+
+    version: str
+    bundle: str
+
+
+class Lineage:
+    """An MLflow server, as Visionloop uses it."""
+
+    def __init__(self, tracking_uri: str | None = None) -> None:
+        uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        if not uri:
+            raise ConfigError("no MLflow server: set MLFLOW_TRACKING_URI")
+        self.uri = uri
+
+    @cached_property
+    def client(self) -> MlflowClient:
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
+        return MlflowClient(self.uri)
+
+    def _experiment(self, model: str) -> str:
+        found = self.client.get_experiment_by_name(model)
+        if found is not None:
+            return str(found.experiment_id)
+        try:
+            return str(self.client.create_experiment(model))
+        except MlflowException:  # someone else made it meanwhile
+            return str(self.client.get_experiment_by_name(model).experiment_id)
+
+    def find_run(self, model: str, output: str) -> str | None:
+        """The id of the training run whose output folder is `output`."""
+        runs = self.client.search_runs([self._experiment(model)], f"tags.`{OUTPUT_TAG}` = '{output}'", max_results=1)
+        return str(runs[0].info.run_id) if runs else None
+
+    def start_training(
+        self, model: str, output: str, dataset: DatasetVersion, params: Mapping[str, object], tags: Mapping[str, str]
+    ) -> str:
+        """The run of this training: found again after a crash, made otherwise. Returns its id."""
+        run_id = self.find_run(model, output)
+        if run_id is None:
+            run = self.client.create_run(
+                self._experiment(model), run_name=tags.get("visionloop.run_id"), tags={OUTPUT_TAG: output, **tags}
+            )
+            run_id = str(run.info.run_id)
+        source = f'{{"uri": "dataset://{dataset.label}"}}'
+        used = Dataset(name=dataset.label, digest=dataset.digest, source_type="visionloop", source=source)
+        self.client.log_inputs(run_id, [DatasetInput(used, [InputTag("mlflow.data.context", "training")])])
+        self.client.log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
+        self.client.update_run(run_id, status="RUNNING")
+        return run_id
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int, timestamp_ms: int) -> None:
+        self.client.log_batch(run_id, metrics=[Metric(name, value, timestamp_ms, step) for name, value in metrics.items()])
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        self.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+    def end_run(self, run_id: str, status: str = "FINISHED") -> None:
+        self.client.set_terminated(run_id, status)
+
+    def register(self, model: str, bundle: str, source: str, run_id: str, tags: Mapping[str, str]) -> str:
+        """The registry version number of a bundle (its card's key); registered on first call."""
+        try:
+            self.client.create_registered_model(model)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        for version in self._versions(model):
+            if version.tags.get(BUNDLE_TAG) == bundle:
+                return str(version.version)
+        made = self.client.create_model_version(model, source=source, run_id=run_id, tags={BUNDLE_TAG: bundle, **tags})
+        return str(made.version)
+
+    def _versions(self, model: str) -> list[ModelVersion]:
+        return list(self.client.search_model_versions(f"name = '{model}'"))
+
+    def set_champion(self, model: str, version: str) -> None:
+        self.client.set_registered_model_alias(model, CHAMPION, version)
+
+    def model_version(self, name: ModelName) -> ModelVersion | None:
+        """The registered version behind `name@champion` or `name@3`; None if there is none."""
+        try:
+            if name.version == CHAMPION:
+                return self.client.get_model_version_by_alias(name.name, CHAMPION)
+            return self.client.get_model_version(name.name, name.version)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+    def champion(self, model: str) -> Champion | None:
+        """Who serves now; None before the first promotion."""
+        version = self.model_version(ModelName(model, CHAMPION))
+        return Champion(str(version.version), version.tags[BUNDLE_TAG]) if version else None

@@ -1,0 +1,60 @@
+"""Bytes by content: every file once, under the md5 of its bytes, in exactly the layout of a DVC remote.
+
+Layout: files/md5/<first 2 hex>/<other 30>, as DVC 3 writes and reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from include.errors import BadInputError
+from include.storage.store import Store
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def md5_of(data: bytes) -> str:
+    """Hex md5: the name of a file's content, not a safeguard against forgery."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def content_key(md5: str) -> str:
+    """The key of an object: `files/md5/ab/cdef…`; a directory object keeps its `.dir`."""
+    return f"files/md5/{md5[:2]}/{md5[2:]}"
+
+
+def in_threads(work: Callable[[T], R], items: Iterable[T], threads: int = 16) -> Iterator[R]:
+    """Results in the order of `items`; for work that waits on the network."""
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(work, items)
+
+
+class ContentStore:
+    """Content-addressed files in a store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def put(self, data: bytes, suffix: str = "") -> str:
+        """Keep `data`; returns its md5 (+ suffix). Bytes already there are not sent again."""
+        md5 = md5_of(data) + suffix
+        if not self.store.exists(content_key(md5)):
+            self.store.create(content_key(md5), data)
+        return md5
+
+    def get(self, md5: str) -> bytes:
+        """The bytes, checked against their name. Raises BadInputError if they are missing or changed."""
+        key = content_key(md5)
+        try:
+            data = self.store.read(key)
+        except FileNotFoundError:
+            raise BadInputError(
+                f"{self.store.url}/{key}: missing, but a card names it; restore the bucket from its backup"
+            ) from None
+        if (found := md5_of(data)) != md5.removesuffix(".dir"):
+            raise BadInputError(f"{self.store.url}/{key}: the bytes changed: md5 {found}, expected {md5}; restore the object")
+        return data

@@ -1,0 +1,93 @@
+"""One bucket prefix (S3, any S3-compatible server, or a folder), read and written by key.
+
+Keys are relative to the prefix and use `/`. Opened from a URL: `s3://bucket/prefix` or `file:///folder`. Credentials and
+endpoint come from the usual AWS variables (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlparse
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import LocalStore, ObjectStore, S3Store
+
+from include.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of a listing; `etag` changes when the object's bytes change."""
+
+    key: str
+    size_bytes: int
+    etag: str
+    modified: datetime
+
+
+class Store:
+    """The bucket prefix. Absent keys raise FileNotFoundError."""
+
+    def __init__(self, url: str, backend: ObjectStore) -> None:
+        self.url = url.rstrip("/")
+        self.backend = backend
+
+    def read(self, key: str) -> bytes:
+        return bytes(obstore.get(self.backend, key).bytes())
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write or overwrite. For what may change: logs, progress, pages."""
+        obstore.put(self.backend, key, data)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write only where nothing is yet. True if this call wrote it, False if the key was taken."""
+        try:
+            obstore.put(self.backend, key, data, mode="create", use_multipart=False)
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def exists(self, key: str) -> bool:
+        try:
+            obstore.head(self.backend, key)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """Every object below `prefix` (a folder: a trailing slash is implied), in key order within each page."""
+        for page in obstore.list(self.backend, prefix.rstrip("/") + "/" if prefix else None):
+            for meta in page:
+                yield Entry(meta["path"], meta["size"], (meta["e_tag"] or "").strip('"'), meta["last_modified"])
+
+    def delete(self, key: str) -> None:
+        """Remove; an absent key is no error."""
+        try:
+            obstore.delete(self.backend, key)
+        except FileNotFoundError:
+            return
+
+
+def open_store(url: str) -> Store:
+    """The store at `url`. Raises ConfigError for a URL it cannot serve."""
+    parts = urlparse(url)
+    if parts.scheme == "file":
+        folder = Path(parts.path)
+        folder.mkdir(parents=True, exist_ok=True)
+        return Store(url, LocalStore(folder))
+    if parts.scheme == "s3" and parts.netloc:
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+        backend = S3Store(
+            parts.netloc,
+            prefix=parts.path.strip("/") or None,
+            endpoint=endpoint,
+            region=os.environ.get("AWS_REGION", "us-east-1"),
+            client_options={"allow_http": bool(endpoint and endpoint.startswith("http://"))},
+        )
+        return Store(url, backend)
+    raise ConfigError(f"VISIONLOOP_STORE: got {url!r}, expected s3://bucket/prefix or file:///folder")
