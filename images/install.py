@@ -32,9 +32,8 @@ def bootstrap_uv() -> Path:
     made = subprocess.run([sys.executable, "-m", "venv", str(VENVS / "uv")], capture_output=True, text=True)
     if made.returncode != 0:
         shutil.rmtree(VENVS / "uv", ignore_errors=True)
-        sys.exit(
-            f"{sys.executable} cannot make a virtual environment. On Debian or Ubuntu: apt-get install python3-venv\n{made.stdout}"
-        )
+        remedy = "On Debian or Ubuntu: apt-get install python3-venv"
+        sys.exit(f"{sys.executable} cannot make a virtual environment. {remedy}\n{made.stdout}")
     subprocess.run([VENVS / "uv" / "bin" / "python", "-m", "pip", "install", "-q", UV], check=True)
     return uv
 
@@ -69,8 +68,9 @@ def install(name: str, extra: list[str]) -> None:
         subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(venv)], check=True, env=env)
     # torch is pinned but not hashed: which build it is (CPU, CUDA) is this machine's matter
     torch = ["torch==2.13.0"] if name == "torch" else []
-    command = [uv, "pip", "install", "-q", "--python", str(venv / "bin" / "python"), *torch]
-    subprocess.run(command + [word for lock in locks for word in ("-r", str(lock))], check=True, env=env)
+    command: list[str | Path] = [uv, "pip", "install", "-q", "--python", str(venv / "bin" / "python"), *torch]
+    command += [word for lock in locks for word in ("-r", str(lock))]
+    subprocess.run(command, check=True, env=env)
     stamp_file.write_text(stamp)
     say(f"  {name:<8} installed in {time.monotonic() - started:.0f} s")
 
@@ -82,7 +82,7 @@ def main() -> None:
         "--with", dest="extra", action="append", default=[], help="also install this lock into each (dev, for tests)"
     )
     args = parser.parse_args()
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file meets whatever Python the machine has
         sys.exit(f"Visionloop needs Python 3.11 or newer; this is {sys.version.split()[0]} ({sys.executable})")
     for name in args.names:
         install(name, args.extra)

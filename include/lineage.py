@@ -52,8 +52,11 @@ class Lineage:
             return str(found.experiment_id)
         try:
             return str(self.client.create_experiment(model))
-        except MlflowException:  # someone else made it meanwhile
-            return str(self.client.get_experiment_by_name(model).experiment_id)
+        except MlflowException:
+            found = self.client.get_experiment_by_name(model)  # did someone else make it meanwhile?
+            if found is None:
+                raise
+            return str(found.experiment_id)
 
     def find_run(self, model: str, output: str) -> str | None:
         """The id of the training run whose output folder is `output`."""

@@ -1,0 +1,43 @@
+# Visionloop. `make help` lists what there is to do.
+PYTHON ?= python3
+VENV := .venv
+ENVIRONMENTS := airflow data torch mlflow cli
+SOURCES := plugins dags include tasks cli images benchmarks tests
+
+.DEFAULT_GOAL := check
+.PHONY: check help demo up down setup setup-dev lint test images lock
+
+check: lint test  ## lint and test (what CI runs)
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup:
+	@$(PYTHON) images/install.py $(ENVIRONMENTS)
+
+setup-dev:
+	@$(PYTHON) images/install.py $(ENVIRONMENTS) --with dev
+	@$(PYTHON) images/install.py dvc
+
+demo: setup  ## run the whole loop on real images, leave the Airflow and MLflow UIs open
+	@./visionloop demo
+
+up: setup  ## start the embedded stack (Airflow, MLflow, S3) and wait until it is ready
+	@./visionloop up
+
+down:  ## stop it; data stays in .visionloop/
+	@./visionloop down
+
+images:  ## build the step images for VISIONLOOP_RUNTIME=docker (BASE_IMAGE=… to build on another base)
+	@$(PYTHON) images/build.py
+
+lock:  ## write images/*/requirements.lock again from requirements.txt
+	@images/lock.sh
+
+lint: setup-dev  ## ruff, mypy --strict, import walls
+	@$(VENV)/cli/bin/ruff check $(SOURCES)
+	@$(VENV)/cli/bin/ruff format --check $(SOURCES)
+	@tests/types.sh
+
+test: setup-dev  ## all tests that this machine can run
+	@tests/run.sh

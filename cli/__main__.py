@@ -1,0 +1,79 @@
+"""visionloop: what people do from a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from cli import stack as stacks
+from cli.home import Home, StackError, client_environment, say
+from include.errors import StepError
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def connect() -> None:
+    """Point this process at the embedded stack, unless the caller's environment already points elsewhere."""
+    home = Home()
+    if "VISIONLOOP_STORE" not in os.environ:
+        os.environ.update(client_environment(home, home.stack()))
+
+
+@app.command()
+def up() -> None:
+    """Start the embedded stack: Airflow, MLflow and an S3 server."""
+    from cli.summary import addresses
+
+    home = Home()
+    say(addresses(stacks.up(home)))
+
+
+@app.command()
+def down() -> None:
+    """Stop the embedded stack. Data stays."""
+    count = stacks.down(Home())
+    say(f"stopped {count} processes" if count else "nothing was running")
+
+
+@app.command()
+def status() -> None:
+    """Which service answers, and where."""
+    home = Home()
+    if not stacks.show_status(home):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo() -> None:
+    """Run the whole loop on real images: two label deliveries, two models, one champion."""
+    from cli.demo import run_demo
+
+    run_demo(Home())
+
+
+@app.command()
+def trace(
+    model: Annotated[str, typer.Argument(help="<model>@champion or <model>@<version number>")],
+    json: Annotated[bool, typer.Option("--json", help="for scripts")] = False,
+) -> None:
+    """Where a model comes from: back to the label deliveries it was trained on."""
+    from cli.trace import show_trace
+
+    connect()
+    show_trace(model, as_json=json)
+
+
+def main() -> None:
+    """One line for what a person can mend; a traceback for a bug."""
+    try:
+        app()
+    except (StackError, StepError) as error:
+        sys.stderr.write(f"visionloop: {error}\n")
+        sys.exit(getattr(error, "exit_code", 1))
+
+
+if __name__ == "__main__":
+    main()

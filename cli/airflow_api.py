@@ -1,0 +1,91 @@
+"""Airflow's REST API, as far as the command line needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import httpx
+
+from cli.home import Stack, StackError
+
+ACTIVE = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """A task of a run, as it stands now."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    state: str | None
+    try_number: int
+    started_at: datetime | None
+    duration_s: float | None
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        return self.dag_id, self.run_id, self.task_id, self.try_number
+
+
+class AirflowApi:
+    """A logged-in client. Raises StackError with Airflow's answer where it says no."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.url, self.password = stack.url("airflow"), stack.password
+
+    @cached_property
+    def client(self) -> httpx.Client:
+        answer = httpx.post(f"{self.url}/auth/token", json={"username": "admin", "password": self.password}, timeout=30)
+        answer.raise_for_status()
+        headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        return httpx.Client(base_url=f"{self.url}/api/v2", headers=headers, timeout=30, transport=httpx.HTTPTransport(retries=3))
+
+    def _ask(self, method: str, path: str, **options: Any) -> Any:
+        answer = self.client.request(method, path, **options)
+        if answer.is_error:
+            raise StackError(f"Airflow: {method} {path}: {answer.status_code} {answer.text[:300]}")
+        return answer.json()
+
+    def import_errors(self) -> dict[str, str]:
+        """DAG files that do not load, each with the last line of its error."""
+        errors = self._ask("GET", "/importErrors")["import_errors"]
+        return {error["filename"]: error["stack_trace"].strip().splitlines()[-1] for error in errors}
+
+    def has_dag(self, dag_id: str) -> bool:
+        return bool(self.client.get(f"/dags/{dag_id}").status_code == 200)
+
+    def latest_run(self, dag_id: str) -> dict[str, Any] | None:
+        runs = self._ask("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-run_after", "limit": 1})["dag_runs"]
+        return runs[0] if runs else None
+
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+        made = self._ask("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf or {}})
+        return str(made["dag_run_id"])
+
+    def clear_failed(self, dag_id: str, run_id: str) -> None:
+        """Repeat what failed in a run."""
+        body = {"dag_run_id": run_id, "only_failed": True, "dry_run": False, "reset_dag_runs": True}
+        self._ask("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
+
+    def tasks(self, dag_id: str, run_id: str) -> list[TaskState]:
+        found = self._ask("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        return [
+            TaskState(
+                dag_id, run_id, one["task_id"], one["state"], one["try_number"],
+                datetime.fromisoformat(one["start_date"]) if one["start_date"] else None, one["duration"],
+            )
+            for one in found
+        ]  # fmt: skip
+
+    def log_lines(self, task: TaskState) -> list[str]:
+        """The log of a task's latest try, oldest line first; empty while there is none."""
+        path = f"/dags/{task.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.task_id}/logs/{max(task.try_number, 1)}"
+        answer = self.client.get(path, params={"full_content": True}, headers={"Accept": "application/json"})
+        if answer.is_error:
+            return []
+        content = answer.json().get("content") or []
+        return [line["event"] if isinstance(line, dict) else str(line) for line in content]

@@ -1,0 +1,134 @@
+"""The embedded stack's services: SeaweedFS (S3), MLflow, and Airflow's four components, for supervisord to keep alive."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cli.home import ROOT, Home, Stack, client_environment
+
+MARK = "VISIONLOOP_STACK"  # in the environment of every process of a stack: how `down` finds what outlived its parent
+
+
+@dataclass(frozen=True)
+class Service:
+    """One supervised process. `ready` is the URL that answers below 500 when it can serve."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    ready: str | None = None
+    stop_wait_s: int = 10
+
+
+def seaweedfs(home: Home, stack: Stack) -> Service:
+    """An S3 server on loopback whose data is in <home>/s3."""
+    data, ports = home.path / "s3", stack.ports
+    data.mkdir(parents=True, exist_ok=True)
+    credentials = [{"accessKey": stack.s3_access_key, "secretKey": stack.s3_secret_key}]
+    identity = {"name": "visionloop", "credentials": credentials, "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+    config = home.path / "s3.json"
+    config.touch(mode=0o600)
+    config.write_text(json.dumps({"identities": [identity]}))
+    flags = {
+        "dir": data,
+        "ip": "127.0.0.1",
+        "ip.bind": "127.0.0.1",
+        "bucket": "visionloop",
+        "s3.config": config,
+        "s3.port": ports["s3"],
+    }
+    flags |= {"s3.port.grpc": ports["s3_grpc"], "s3.port.iceberg": 0, "s3.port.lance": 0, "webdav": "false", "admin.ui": "false"}
+    flags["master.telemetry"] = "false"  # it is on unless turned off
+    for part in ("master", "volume", "filer"):  # gRPC ports default to http + 10000, which may be taken
+        flags |= {f"{part}.port": ports[part], f"{part}.port.grpc": ports[f"{part}_grpc"]}
+    weed = str(home.venvs / "cli" / "bin" / "weed")
+    command = (weed, "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in flags.items()))
+    return Service("s3", command, ready=stack.url("s3"))
+
+
+def mlflow(home: Home, stack: Stack) -> Service:
+    """MLflow's tracking server and registry, on SQLite in <home>/mlflow.db."""
+    command = (
+        str(home.venvs / "mlflow" / "bin" / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(stack.ports["mlflow"]),
+        "--backend-store-uri", f"sqlite:///{home.path}/mlflow.db", "--default-artifact-root", "s3://visionloop/mlflow",
+        "--no-serve-artifacts", "--workers", "1",
+    )  # fmt: skip
+    # Without its job runner: 2 processes and 385 MB instead of 10 and 1.75 GB
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return Service("mlflow", command, quiet, ready=f"{stack.url('mlflow')}/health")
+
+
+def airflow_environment(home: Home, stack: Stack) -> dict[str, str]:
+    """Settings that all of Airflow's components share."""
+    passwords = home.airflow / "passwords.json"
+    return {
+        "AIRFLOW_HOME": str(home.airflow),
+        "PYTHONPATH": str(ROOT),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "4",  # near the core count: 32 idle workers cost memory and time
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__FERNET_KEY": stack.fernet_key,
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{stack.url('airflow')}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home.airflow}/airflow.db",
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(stack.ports["airflow"]),
+        "AIRFLOW__API__BASE_URL": stack.url("airflow"),
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API_AUTH__JWT_SECRET": stack.jwt_secret,
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",  # a lost worker is noticed within a minute and a half
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+
+
+def airflow(home: Home, stack: Stack) -> list[Service]:
+    """api-server, scheduler, dag-processor and triggerer."""
+    home.airflow.mkdir(parents=True, exist_ok=True)
+    passwords = home.airflow / "passwords.json"
+    passwords.touch(mode=0o600)
+    passwords.write_text(json.dumps({"admin": stack.password}))
+    program, shared = str(home.venvs / "airflow" / "bin" / "airflow"), airflow_environment(home, stack)
+    health = f"{stack.url('airflow')}/api/v2/monitor/health"
+    return [
+        Service("api-server", (program, "api-server"), shared, ready=health),
+        # SIGTERM makes the scheduler wait for its running tasks; steps outlive it anyway and are found again
+        Service("scheduler", (program, "scheduler", "--skip-serve-logs"), shared, stop_wait_s=5),
+        Service("dag-processor", (program, "dag-processor"), shared),
+        Service("triggerer", (program, "triggerer", "--skip-serve-logs"), shared),
+    ]
+
+
+def all_services(home: Home, stack: Stack) -> list[Service]:
+    return [seaweedfs(home, stack), mlflow(home, stack), *airflow(home, stack)]
+
+
+def _quoted(environment: dict[str, str]) -> str:
+    escaped = {name: value.replace("%", "%%").replace('"', '\\"') for name, value in environment.items()}
+    return ",".join(f'{name}="{value}"' for name, value in escaped.items())
+
+
+def supervisor_config(home: Home, stack: Stack) -> Path:
+    """Write supervisord.conf: every service restarted when it dies, its whole process group ended with it."""
+    shared = client_environment(home, stack) | {MARK: str(home.path)}
+    lines = [
+        "[supervisord]", f"pidfile={home.path}/supervisord.pid", f"logfile={home.logs}/supervisord.log",
+        f"childlogdir={home.logs}", f"directory={ROOT}", "",
+    ]  # fmt: skip
+    for service in all_services(home, stack):
+        lines += [
+            f"[program:{service.name}]", f"command={' '.join(service.command)}".replace("%", "%%"),
+            f"environment={_quoted(shared | service.environment)}", "autorestart=true", "startretries=1000000",
+            "stopasgroup=true", "killasgroup=true", f"stopwaitsecs={service.stop_wait_s}", "redirect_stderr=true",
+            f"stdout_logfile={home.logs}/{service.name}.log", "stdout_logfile_maxbytes=20MB", "stdout_logfile_backups=1", "",
+        ]  # fmt: skip
+    path = home.path / "supervisord.conf"
+    path.touch(mode=0o600)
+    path.write_text("\n".join(lines))
+    return path

@@ -1,0 +1,32 @@
+"""Which environment a test is for: each runs where its code runs, so `pytest tests` in any of them takes just its own."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent
+HERE = Path(sys.prefix).name  # .venv/<environment>
+
+
+def environment_of(path: Path) -> str | None:
+    """The environment that the tests in a folder need; None where that depends on what is further down."""
+    parts = path.relative_to(TESTS).parts
+    match parts:
+        case ("tasks", step, *_) if (TESTS.parent / "tasks" / step / "step.toml").exists():
+            return str(tomllib.loads((TESTS.parent / "tasks" / step / "step.toml").read_text())["image"])
+        case ("include", "detector", *_):
+            return "torch"
+        case ("include", *rest):
+            return "data" if rest else None
+        case ("dags" | "plugins", *_):
+            return "airflow"
+        case ("cli" | "project" | "images" | "end_to_end", *_):
+            return "cli"
+    return None
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    wanted = environment_of(collection_path) if collection_path.is_relative_to(TESTS) else None
+    return True if wanted is not None and wanted != HERE else None

@@ -1,0 +1,19 @@
+#!/bin/sh
+# mypy --strict, each part against the packages of the environment that it runs in; then the walls between the rooms.
+cd "$(dirname "$0")/.." || exit
+venvs=${VISIONLOOP_VENVS:-.venv}
+failed=
+check() { # environment, paths…
+    environment=$1; shift
+    "$venvs/cli/bin/mypy" --python-executable "$venvs/$environment/bin/python" --cache-dir ".mypy_cache/$environment" "$@" || failed=yes
+}
+steps_of() { grep -l "^image = \"$1\"" tasks/*/step.toml | xargs -n1 dirname; }
+# shellcheck disable=SC2046
+{
+    check airflow plugins dags
+    check data include/artifacts include/definitions include/step include/storage include/versions include/*.py $(steps_of data)
+    check torch include/detector $(steps_of torch)
+    check cli cli images/*.py
+}
+"$venvs/cli/bin/lint-imports" --config pyproject.toml || failed=yes
+[ -z "$failed" ]
