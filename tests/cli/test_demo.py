@@ -1,0 +1,50 @@
+import pytest
+
+from cli.demo import deliver, stage
+from cli.home import Stack
+from cli.summary import summary
+from include.storage import open_store
+from tests.cli.cards import write_lineage
+
+
+@pytest.fixture
+def store(tmp_path):
+    return open_store(f"file://{tmp_path}/store")
+
+
+def test_a_delivery_is_put_once_and_its_annotation_file_last(store, tmp_path, monkeypatch):
+    folder = tmp_path / "batch-1"
+    (folder / "images").mkdir(parents=True)
+    (folder / "annotations.json").write_text("{}")
+    (folder / "images" / "a.png").write_bytes(b"picture")
+    written = []
+    write = store.write
+    monkeypatch.setattr(store, "write", lambda key, data: (written.append(key), write(key, data)))
+    assert deliver(store, folder)
+    assert not deliver(store, folder)
+    assert written == ["inbox/trees/batch-1/images/a.png", "inbox/trees/batch-1/annotations.json"]
+
+
+def test_the_next_stage_follows_from_what_is_in_the_store(store):
+    assert stage(store, "batch-1") == "labels__trees"
+    addresses = write_lineage(store, 1)
+    assert stage(store, "batch-1") is None
+    assert stage(store, "batch-2") == "labels__trees"
+    for gone, then in [
+        ("runs/model__trees/r1/promote_model/card.json", "model__trees"),
+        ("datasets/trees/v1.json", "dataset__trees"),
+        (addresses["checked"], "labels__trees"),
+    ]:
+        store.delete(gone)
+        assert stage(store, "batch-1") == then
+
+
+def test_the_summary_names_versions_labels_scores_and_the_champion(store):
+    write_lineage(store, 1)
+    write_lineage(store, 2)
+    text = summary(store, Stack(ports={"airflow": 1, "mlflow": 2, "s3": 3}, password="open sesame"), seconds=90)
+    for told in (
+        "The loop ran in 1.5 minutes", "8 boxes accepted, 1 rejected (known_class 1)", "trees:v1", "trees:v2", "AP50 0.500",
+        "promoted: first", "Champion: trees version 2", "http://127.0.0.1:1   login admin, password open sesame", "http://127.0.0.1:2",
+    ):  # fmt: skip
+        assert told in text, told
