@@ -36,7 +36,7 @@ class Decoded(nn.Module):
 
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
-    """torch 2.13's exporter warns of its own deprecated calls, and that there is no torchvision: neither is ours to mend."""
+    """Torch 2.13's exporter warns of its own deprecated calls, and that there is no torchvision: neither is ours to mend."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -65,6 +65,8 @@ def export(detector: Detector, path: Path) -> None:
         detector.to(device).train(was_training)
     assert program is not None  # with dynamo and without a path it always gives one
     model = program.model_proto
+    for part in (*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        part.ClearField("metadata_props")  # stack traces: with this machine's paths the file would differ on every machine
     about = {"classes": list(detector.classes), "image_px": detector.image_px}
     onnx.helper.set_model_props(model, {METADATA: json.dumps(about)})
     onnx.save_model(model, str(path), save_as_external_data=False)

@@ -1,0 +1,1 @@
+"""Score a bundle, and the champion beside it, on the same test pictures."""

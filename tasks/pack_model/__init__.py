@@ -1,0 +1,1 @@
+"""Pack a checkpoint into the archive that goes to production."""

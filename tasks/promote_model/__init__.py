@@ -1,0 +1,1 @@
+"""Decide whether a challenger becomes champion, and make it so."""

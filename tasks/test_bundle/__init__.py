@@ -1,0 +1,1 @@
+"""Prove that the packed model is still the trained one."""
