@@ -13,8 +13,10 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -50,13 +52,15 @@ class Identity:
     runtime: str
 
     @classmethod
-    def from_environment(cls, step: str) -> Identity:
+    def from_environment(cls, step: str, output: str) -> Identity:
+        """By hand, the output folder stands for the run: the same folder again is the same run again."""
+
         def read(name: str, otherwise: str) -> str:
             return os.environ.get(f"VISIONLOOP_{name}") or otherwise
 
         return cls(
             dag_id=read("DAG_ID", "by_hand"),
-            run_id=read("RUN_ID", "by_hand"),
+            run_id=read("RUN_ID", output),
             task_id=read("TASK_ID", step),
             started_by=read("STARTED_BY", "by hand"),
             git_commit=read("GIT_COMMIT", "unknown"),
@@ -88,9 +92,10 @@ class StepRun(Generic[Config]):
 
     @cached_property
     def scratch(self) -> Path:
-        """An empty local folder, gone when the process ends cleanly."""
-        self._scratch = tempfile.TemporaryDirectory(prefix=f"{self.plate.name}-")
-        return Path(self._scratch.name)
+        """An empty local folder, gone with this object or when the process ends cleanly."""
+        folder = tempfile.mkdtemp(prefix=f"{self.plate.name}-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
 
     @property
     def run_folder(self) -> str:
@@ -128,6 +133,14 @@ class StepRun(Generic[Config]):
         if not self.store.exists(key):
             self.store.create(key, resolve().encode())
         return self.store.read(key).decode()
+
+    def made(self, card: Card) -> bool:
+        """Is this card from an earlier try of this very task, killed before it was published here?"""
+        return (card.made_by.dag_id, card.made_by.run_id, card.made_by.step) == (
+            self.who.dag_id,
+            self.who.run_id,
+            self.plate.name,
+        )
 
     def made_by(self) -> MadeBy:
         """Provenance, as of now."""
@@ -221,7 +234,8 @@ def _parse(step: str, config: type[Config], argv: Sequence[str]) -> StepRun[Conf
         parsed = config.model_validate_json(args.config)
     except ValidationError as error:
         raise ConfigError(flatten(error, f"section {step}")) from None
-    return StepRun(plate, parsed, addresses, args.output.strip("/"), open_store(args.store), Identity.from_environment(step))
+    output = args.output.strip("/")
+    return StepRun(plate, parsed, addresses, output, open_store(args.store), Identity.from_environment(step, output))
 
 
 def main(
