@@ -11,7 +11,8 @@ import json
 from pathlib import Path
 
 import bentoml
-from PIL.Image import Image as Picture  # bentoml looks for the name PIL.Image.Image at run time
+from bentoml.exceptions import InvalidArgument
+from PIL import Image
 from pydantic import BaseModel
 
 from include.detector.onnx_inference import OnnxDetector
@@ -36,9 +37,13 @@ class DetectorService:
         self.detector = OnnxDetector(HERE / "model" / "detector.onnx", SETTINGS["classes"])
 
     @bentoml.api  # type: ignore[untyped-decorator]  # bentoml 1.4 leaves it untyped
-    def detect(self, picture: Picture, /) -> list[Detection]:
-        """The detections of one picture (the request's body), best first."""
-        boxes, scores, labels = self.detector.detect_arrays([picture], SETTINGS["min_score"], SETTINGS["max_detections"])[0]
+    def detect(self, picture: Path, /) -> list[Detection]:
+        """The detections of one picture (the request's body, any format that Pillow reads), best first."""
+        try:
+            image = Image.open(picture).convert("RGB")
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            raise InvalidArgument(f"the request's body is no picture that can be read: {type(error).__name__}") from None
+        boxes, scores, labels = self.detector.detect_arrays([image], SETTINGS["min_score"], SETTINGS["max_detections"])[0]
         return [
             Detection(box_xyxy_px=tuple(box), class_name=self.detector.classes[label], score=score)
             for box, score, label in zip(boxes.tolist(), scores.tolist(), labels.tolist(), strict=True)
