@@ -1,0 +1,82 @@
+"""Plain pages for people: one self-contained HTML file, readable offline, in print, and inside Airflow's frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+STYLE = """
+:root { color-scheme: light; --ink: #1c2430; --soft: #5d6876; --line: #d9dee5; --paper: #fff; --shade: #f5f7f9; }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+  max-width: 64rem; margin: 2rem auto; padding: 0 1.2rem; }
+h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; }
+p { margin: .4rem 0; max-width: 46rem; } .soft, figcaption { color: var(--soft); font-size: .88rem; }
+.verdict { font-size: 1.15rem; background: var(--shade); border-left: 4px solid var(--ink); padding: .7rem 1rem;
+  margin: 1.2rem 0; max-width: none; }
+table { border-collapse: collapse; } th, td { padding: .32rem .9rem; border-bottom: 1px solid var(--line); text-align: right; }
+th { font-weight: 600; border-bottom: 2px solid var(--ink); } 
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+td { font-variant-numeric: tabular-nums; } figure { margin: 0; } figure img { max-width: 100%; display: block; }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(18rem, 1fr)); gap: 1.2rem; }
+.key { display: inline-block; width: .8em; height: .8em; margin: 0 .35em 0 1em; vertical-align: -.05em; }
+code { background: var(--shade); padding: .1em .3em; overflow-wrap: anywhere; }
+"""
+
+
+def page(title: str, *parts: str) -> bytes:
+    """A whole HTML document. `parts` are HTML; `title` is text."""
+    head = f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>{escape(title)}</title>"
+    body = f"<h1>{escape(title)}</h1>{''.join(parts)}"
+    return f"<!doctype html><html lang=en><head>{head}<style>{STYLE}</style></head><body>{body}</body></html>".encode()
+
+
+def paragraph(text: str, kind: str = "") -> str:
+    return f"<p class='{kind}'>{escape(text)}</p>"
+
+
+def heading(text: str) -> str:
+    return f"<h2>{escape(text)}</h2>"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Cells are text; the first column is left-aligned, the others right."""
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def legend(colours: Mapping[str, str]) -> str:
+    """Names and their colours."""
+    keys = (f"<span class=key style='background:{colour}'></span>{escape(name)}" for name, colour in colours.items())
+    return f"<p class=soft>{''.join(keys)}</p>"
+
+
+def unit_chart(
+    curves: Mapping[str, Sequence[tuple[float, float]]], colours: Mapping[str, str], x_title: str, y_title: str
+) -> str:
+    """Curves in the unit square as inline SVG; the points of each run from left to right, both coordinates in 0…1."""
+    side, margin = 320, 44
+    marks = [0.0, 0.25, 0.5, 0.75, 1.0]
+
+    def at(x: float, y: float) -> str:
+        return f"{margin + x * side:.1f},{margin / 4 + (1 - y) * side:.1f}"
+
+    grid = "".join(
+        f"<polyline points='{at(mark, 0)} {at(mark, 1)}' /><polyline points='{at(0, mark)} {at(1, mark)}' />" for mark in marks
+    )
+    ticks = "".join(
+        f"<text x='{margin + mark * side}' y='{margin / 4 + side + 16}' text-anchor=middle>{mark:g}</text>"
+        f"<text x='{margin - 7}' y='{margin / 4 + (1 - mark) * side + 4}' text-anchor=end>{mark:g}</text>"
+        for mark in marks
+    )
+    lines = "".join(
+        f"<polyline points='{' '.join(at(x, y) for x, y in points)}' stroke='{colours[name]}' stroke-width=2.2 />"
+        for name, points in curves.items()
+    )
+    middle = margin / 4 + side / 2
+    return (
+        f"<svg viewBox='0 0 {side + margin + 12} {side + margin + 12}' width={side + margin + 12} role=img"
+        f" font-size=11 fill=#5d6876><g fill=none stroke=#d9dee5>{grid}</g>{ticks}<g fill=none stroke-linejoin=round>{lines}</g>"
+        f"<text x='{margin + side / 2}' y='{side + margin + 6}' text-anchor=middle>{escape(x_title)}</text>"
+        f"<text transform='rotate(-90 11 {middle})' x=11 y={middle} text-anchor=middle>{escape(y_title)}</text></svg>"
+    )
