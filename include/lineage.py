@@ -90,20 +90,38 @@ class Lineage:
         self.client.set_terminated(run_id, status)
 
     def register(self, model: str, bundle: str, source: str, run_id: str, tags: Mapping[str, str]) -> str:
-        """The registry version number of a bundle (its card's key); registered on first call."""
+        """The registry version number of a bundle (its card's key); registered on first call.
+
+        `source` says where the archive lies. Two calls at once for the same bundle end with one version: the lower number.
+        """
         try:
             self.client.create_registered_model(model)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        for version in self._versions(model):
-            if version.tags.get(BUNDLE_TAG) == bundle:
-                return str(version.version)
-        made = self.client.create_model_version(model, source=source, run_id=run_id, tags={BUNDLE_TAG: bundle, **tags})
-        return str(made.version)
+        if not self._versions_of(model, bundle):
+            # MLflow takes a file:// source only from within a run's own artifacts
+            where = source.replace("file://", "visionloop-file://")
+            self.client.create_model_version(model, source=where, run_id=run_id, tags={BUNDLE_TAG: bundle, **tags})
+        first, *doubled = self._versions_of(model, bundle)
+        for version in doubled:
+            self._delete(model, version)
+        return str(first)
 
-    def _versions(self, model: str) -> list[ModelVersion]:
-        return list(self.client.search_model_versions(f"name = '{model}'"))
+    def _versions_of(self, model: str, bundle: str) -> list[int]:
+        found = self.client.search_model_versions(f"name = '{model}' and tags.`{BUNDLE_TAG}` = '{bundle}'")
+        return sorted(int(version.version) for version in found)
+
+    def _delete(self, model: str, version: int) -> None:
+        try:
+            self.client.delete_model_version(model, str(version))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+
+    def tag_version(self, model: str, version: str, tags: Mapping[str, str]) -> None:
+        for name, value in tags.items():
+            self.client.set_model_version_tag(model, version, name, value)
 
     def set_champion(self, model: str, version: str) -> None:
         self.client.set_registered_model_alias(model, CHAMPION, version)
@@ -120,6 +138,13 @@ class Lineage:
             raise
 
     def champion(self, model: str) -> Champion | None:
-        """Who serves now; None before the first promotion."""
+        """Who serves now; None before the first promotion. Raises ConfigError where someone else's version serves."""
         version = self.model_version(ModelName(model, CHAMPION))
-        return Champion(str(version.version), version.tags[BUNDLE_TAG]) if version else None
+        if version is None:
+            return None
+        if BUNDLE_TAG not in version.tags:
+            raise ConfigError(
+                f"MLflow: {model}@{CHAMPION} is version {version.version}, which Visionloop did not register (it has no tag "
+                f"{BUNDLE_TAG}); give the alias to a version that has one, or delete the alias"
+            )
+        return Champion(str(version.version), version.tags[BUNDLE_TAG])

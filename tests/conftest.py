@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 TESTS = Path(__file__).resolve().parent
 HERE = Path(sys.prefix).name  # .venv/<environment>
@@ -30,3 +33,11 @@ def environment_of(path: Path) -> str | None:
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     wanted = environment_of(collection_path) if collection_path.is_relative_to(TESTS) else None
     return True if wanted is not None and wanted != HERE else None
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real MLflow server, one for all tests of a session: give each test a model name of its own."""
+    from tests.mlflow_server import start_mlflow
+
+    yield from start_mlflow(tmp_path_factory.mktemp("mlflow"))
