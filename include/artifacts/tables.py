@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 IMAGES = pa.schema(
     [
         ("image_key", pa.string()),  # <source>/<delivery>/<file name>: unique within a source
-        ("md5", pa.string()),  # of the file's bytes; null: the file is missing
+        ("md5", pa.string()),  # of the file's bytes; null: there is no such file
+        ("missing", pa.string()),  # why there are no bytes; null: they are there
         ("size_bytes", pa.int64()),
         ("width_px", pa.float64()),  # as stated by the label file
         ("height_px", pa.float64()),

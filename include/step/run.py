@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import logging
 import os
 import shutil
@@ -198,8 +197,9 @@ def _finished(step: StepRun[Any], key: str) -> Card:
 
 def _run(step: StepRun[Any], work: Callable[[StepRun[Any]], Card], after: Callable[[StepRun[Any], Any], None] | None) -> None:
     key = f"{step.output}/{CARD}"
-    step.log.info("%s  config %s  %s", step.who.git_commit[:12], hashlib.sha256(step.config.model_dump_json().encode()).hexdigest()[:8],
-                  "  ".join(f"{name} {address}" for name, address in step.addresses.items()))  # fmt: skip
+    config_hash = hashlib.sha256(step.config.model_dump_json().encode()).hexdigest()[:8]
+    inputs = "  ".join(f"{name} {address}" for name, address in step.addresses.items())
+    step.log.info("%s  config %s  %s", step.who.git_commit[:12], config_hash, inputs)
     if step.store.exists(key):
         card = _finished(step, key)
         step.log.info("already done: %s/%s", step.store.url, key)

@@ -1,0 +1,1 @@
+"""Take in what a labelling team delivered: labels as they came, normalised, nothing dropped."""
