@@ -8,11 +8,15 @@ from include.artifacts.base import Card
 
 
 class Promotion(Card):
-    """`champion_before` and `champion_after` are registry version numbers; equal when the champion was kept."""
+    """`champion_before` and `champion_after` are registry version numbers; equal when the champion was kept.
+
+    Decisions on a model are numbered 1, 2, …; taking a number is create-only, so no two can be the next one.
+    """
 
     kind: ClassVar[str] = "promotion"
 
     model: str
+    number: int
     decision: Literal["promoted", "kept champion"]
     reasons: tuple[str, ...]
     challenger: str
@@ -21,3 +25,7 @@ class Promotion(Card):
     bundle: str
     ap50: float
     champion_ap50: float | None
+
+    @property
+    def standing_address(self) -> str:
+        return f"models/{self.model}/promotions/{self.number}.json"

@@ -4,7 +4,7 @@
     labels/<source>/batches/<id>.json       label batches: together, the source's ledger
     labels/<source>/checked/<id>.json       the same batches, validated
     datasets/<name>/v<n>.json               dataset versions
-    models/<name>/promotions/<n>.json       every promotion, in order
+    models/<name>/promotions/<n>.json       every decision on a challenger, in order
 
 A movable name (`dataset://trees:latest`, `model://trees@champion`) is frozen when a run first uses it.
 """

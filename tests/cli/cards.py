@@ -69,9 +69,9 @@ def write_lineage(store: Store, number: int = 1) -> dict[str, str]:
     )  # fmt: skip
     ref = {"checkpoint": put(store, checkpoint, "model__trees", run)}
     bundle = Bundle(
-        made_by=made("pack_model", run), inputs=ref, config={}, model="trees", tag="trees:1", archive=X, archive_bytes=9, files={},
-        checkpoint=f"runs/model__trees/{run}/train_detector/card.json", dataset=version.label, dataset_digest=X,
-        classes=("Tree",), mlflow_run_id="m",
+        made_by=made("pack_model", run), inputs=ref, config={}, model="trees", tag="trees:1", archive=X, archive_bytes=9,
+        files={}, checkpoint=f"runs/model__trees/{run}/train_detector/card.json", dataset=version.label,
+        dataset_digest=X, classes=("Tree",), mlflow_run_id="m",
     )  # fmt: skip
     key = f"runs/model__trees/{run}/pack_model/card.json"
     ref = {"bundle": put(store, bundle, "model__trees", run)}
@@ -85,7 +85,8 @@ def write_lineage(store: Store, number: int = 1) -> dict[str, str]:
     )  # fmt: skip
     put(store, report, "model__trees", run)
     promotion = Promotion(
-        made_by=made("promote_model", run), inputs=ref, config={}, model="trees", decision="promoted", reasons=("first",),
+        made_by=made("promote_model", run), inputs=ref, config={}, model="trees", number=number, decision="promoted",
+        reasons=("first",),
         challenger=str(number), champion_before=None, champion_after=str(number), bundle=key, ap50=0.5, champion_ap50=None,
     )  # fmt: skip
     put(store, promotion, "model__trees", run)
