@@ -38,17 +38,20 @@ class Detector(nn.Module, ABC):
     @abstractmethod
     def loss(self, images: Tensor, boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> dict[str, Tensor]:
         """Scalar losses by name, to be added up. Images (N, 3, H, W) float in 0…1; boxes N × (M, 4) x0 y0 x1 y1 in
-        pixels of those images; labels N × (M,) long, 0 for the first class."""
+        pixels of those images; labels N × (M,) long, 0 for the first class.
+        """
 
     @abstractmethod
     def decode(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Squares (N, 3, image_px, image_px) in 0…1 → boxes (N, K, 4) x0 y0 x1 y1 in pixels of the square, scores (N, K)
-        falling, labels (N, K) long. K is at most MOST_DETECTIONS."""
+        falling, labels (N, K) long. K is at most MOST_DETECTIONS.
+        """
 
     @torch.inference_mode()
     def detect(self, images: Sequence[Image.Image], min_score: float = 0.05, max_detections: int = 100) -> list[list[Detection]]:
         """Detections per image, best first; boxes in pixels of the image as given, inside its edges. Images of any size.
-        At most MOST_DETECTIONS per image. The training mode is left as it was."""
+        At most MOST_DETECTIONS per image. The training mode is left as it was.
+        """
         was_training, device = self.training, next(self.parameters()).device
         self.eval()
         try:

@@ -29,9 +29,10 @@ class CenterPointConfig(BaseModel):
     width: int = Field(default=32, ge=8, multiple_of=8, description="channels at a quarter of the size; more: slower, better")
 
 
-def conv(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
-    """3×3 convolution, batch norm, SiLU."""
-    return nn.Sequential(nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.SiLU(inplace=True))
+def conv(inside: int, outside: int, stride: int = 1, size: int = 3) -> nn.Sequential:
+    """Convolution, batch norm, SiLU."""
+    layer = nn.Conv2d(inside, outside, size, stride, size // 2, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(outside), nn.SiLU(inplace=True))
 
 
 class Residual(nn.Module):
@@ -53,17 +54,17 @@ class CenterPoint(Detector):
         super().__init__(config, classes)
         parsed = CenterPointConfig.model_validate(config)
         self.image_px, width = parsed.image_px, parsed.width
-        self.stem = nn.Sequential(conv(3, width // 2, 2), conv(width // 2, width, 2), Residual(width))
+        self.stem = nn.Sequential(conv(3, width // 2, 2), conv(width // 2, width, 2))
         self.eighth = nn.Sequential(conv(width, 2 * width, 2), Residual(2 * width))
-        self.sixteenth = nn.Sequential(conv(2 * width, 4 * width, 2), Residual(4 * width))
-        self.from_sixteenth = nn.Sequential(nn.Conv2d(4 * width, 2 * width, 1, bias=False), nn.BatchNorm2d(2 * width))
+        self.sixteenth = nn.Sequential(conv(2 * width, 4 * width, 2), Residual(4 * width), Residual(4 * width))
+        self.from_sixteenth = conv(4 * width, 2 * width, size=1)
         self.at_eighth = conv(2 * width, 2 * width)
-        self.from_eighth = nn.Sequential(nn.Conv2d(2 * width, width, 1, bias=False), nn.BatchNorm2d(width))
-        self.at_quarter = conv(width, width)
-        self.heat = nn.Sequential(conv(width, width), nn.Conv2d(width, len(self.classes), 1))
-        self.box = nn.Sequential(conv(width, width), nn.Conv2d(width, 4, 1))
-        nn.init.constant_(self.heat[1].bias, -2.94)  # type: ignore[arg-type]  # 5 % at the start: keeps the focal loss calm
-        nn.init.constant_(self.box[1].bias, 1.0)  # type: ignore[arg-type]
+        self.from_eighth = conv(2 * width, width, size=1)
+        self.at_quarter = conv(width, 2 * width)
+        self.head = nn.Conv2d(2 * width, len(self.classes) + 4, 1)
+        with torch.no_grad():
+            self.head.bias[:-4] = -4.0  # type: ignore[index]  # 2 % at the start: keeps the focal loss calm
+            self.head.bias[-4:] = 1.0  # type: ignore[index]
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Heat logits (N, C, h, w) and boxes (N, 4, h, w) in pixels, at a quarter of the images' size."""
@@ -71,9 +72,8 @@ class CenterPoint(Detector):
         eighth = self.eighth(quarter)
         sixteenth = self.sixteenth(eighth)
         eighth = self.at_eighth(eighth + functional.interpolate(self.from_sixteenth(sixteenth), scale_factor=2.0))
-        quarter = self.at_quarter(quarter + functional.interpolate(self.from_eighth(eighth), scale_factor=2.0))
-        distances_px = functional.softplus(self.box(quarter).float()) * 8
-        return self.heat(quarter), heatmap.boxes_from_distances(distances_px)
+        read = self.head(self.at_quarter(quarter + functional.interpolate(self.from_eighth(eighth), scale_factor=2.0))).float()
+        return read[:, :-4], heatmap.boxes_from_distances(functional.softplus(read[:, -4:]) * 8)
 
     def loss(self, images: Tensor, boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> dict[str, Tensor]:
         """`centre`: focal loss of the heat map; `box`: 1 - GIoU around the true centres, per box."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 STRIDE_PX = 4
+FOOT = 1e-3  # a peak ends where it falls below
 PEAK = 0.54  # share of a box that its peak covers (TTFNet's alpha and beta)
 
 
@@ -28,22 +29,21 @@ class Targets:
 def encode(boxes: Tensor, labels: Tensor, classes: int, height: int, width: int) -> Targets:
     """Boxes (M, 4) px and labels (M,) as targets on a grid of `height` × `width` cells. Where two overlap, the smaller wins."""
     heat = boxes.new_zeros(classes, height, width)
-    taught, weight = boxes.new_zeros(4, height, width), boxes.new_zeros(height, width)
+    if not len(boxes):
+        return Targets(heat, boxes.new_zeros(4, height, width), boxes.new_zeros(height, width))
     sides_px = boxes[:, 2:] - boxes[:, :2]
-    for m in sides_px.prod(-1).argsort(descending=True, stable=True).tolist():
-        centre = (boxes[m, :2] + boxes[m, 2:]) / 2 / STRIDE_PX
-        column, row = int(centre[0].clamp(0, width - 1)), int(centre[1].clamp(0, height - 1))
-        sigma = (sides_px[m] / STRIDE_PX * PEAK / 6).clamp(min=0.4)
-        across = torch.arange(width, device=boxes.device) - column
-        down = torch.arange(height, device=boxes.device) - row
-        peak = torch.exp(-(down[:, None] ** 2) / (2 * sigma[1] ** 2) - across[None] ** 2 / (2 * sigma[0] ** 2))
-        peak = torch.where(peak < 1e-3, 0, peak)
-        heat[int(labels[m])] = heat[int(labels[m])].maximum(peak)
-        inside = peak > 0
-        taught = torch.where(inside, boxes[m, :, None, None], taught)
-        # every box weighs the same however many cells it covers
-        weight = torch.where(inside, peak / peak.sum() * boxes[m].new_tensor(1.0), weight)
-    return Targets(heat, taught, weight)
+    sigma = (sides_px / STRIDE_PX * PEAK / 6).clamp(min=0.4)
+    centre = ((boxes[:, :2] + boxes[:, 2:]) / 2 / STRIDE_PX).floor()
+    across = torch.arange(width, device=boxes.device) - centre[:, :1].clamp(0, width - 1)  # (M, w)
+    down = torch.arange(height, device=boxes.device) - centre[:, 1:].clamp(0, height - 1)  # (M, h)
+    bell_x, bell_y = (torch.exp(-(d**2) / (2 * s**2)) for d, s in ((across, sigma[:, :1]), (down, sigma[:, 1:])))
+    peaks = bell_y[:, :, None] * bell_x[:, None, :]  # (M, h, w)
+    peaks = torch.where(peaks < FOOT, 0, peaks)
+    for label in sorted(set(labels.tolist())):
+        heat[label] = peaks[labels == label].amax(0)
+    owner = torch.where(peaks > 0, sides_px.prod(-1)[:, None, None], torch.inf).argmin(0)  # (h, w)
+    shares = peaks / peaks.sum((1, 2), keepdim=True)  # every box weighs the same, however many cells it covers
+    return Targets(heat, boxes[owner].permute(2, 0, 1), shares.gather(0, owner[None])[0])
 
 
 def cell_centres_px(height: int, width: int, like: Tensor) -> Tensor:
@@ -61,7 +61,8 @@ def boxes_from_distances(distances_px: Tensor) -> Tensor:
 
 def decode(heat: Tensor, boxes: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
     """The `most` highest peaks: boxes (N, K, 4), scores (N, K) falling, labels (N, K). A peak is a 3×3 maximum of `heat`
-    (N, C, h, w), 0…1: this stands in for non-maximum suppression."""
+    (N, C, h, w), 0…1: this stands in for non-maximum suppression.
+    """
     peaks = heat * (functional.max_pool2d(heat, 3, stride=1, padding=1) == heat)
     cells = heat.shape[2] * heat.shape[3]
     scores, index = peaks.flatten(1).topk(min(most, heat.shape[1] * cells), dim=1)

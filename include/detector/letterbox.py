@@ -38,4 +38,5 @@ def boxes_in_picture(boxes_xyxy_px: NDArray[np.float32], size_px: tuple[int, int
     width_px, height_px = size_px
     fitted_width_px, fitted_height_px = fitted_size_px(width_px, height_px, image_px)
     scale = np.array([width_px / fitted_width_px, height_px / fitted_height_px] * 2)
-    return np.clip(boxes_xyxy_px.astype(np.float64) * scale, 0, [width_px, height_px] * 2)
+    inside: NDArray[np.float64] = np.clip(boxes_xyxy_px.astype(np.float64) * scale, 0, [width_px, height_px] * 2)
+    return inside
