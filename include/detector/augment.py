@@ -27,9 +27,7 @@ class Augmentation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     flip: bool = Field(default=True, description="mirror left and right, half of the time")
-    turn: bool = Field(
-        default=False, description="turn by 0, 90, 180 or 270° and flip, where pictures have no up"
-    )
+    turn: bool = Field(default=False, description="turn by 0, 90, 180 or 270° and flip, where pictures have no up")
     scale: tuple[float, float] = Field(default=(0.8, 1.25), description="factor on the size, drawn evenly in its logarithm")
     colour: float = Field(default=0.25, ge=0, lt=1, description="brightness, contrast and saturation vary by up to ± this share")
     mosaic: float = Field(default=0.0, ge=0, le=1, description="chance to cut from four pictures laid side by side")
@@ -102,7 +100,8 @@ def recoloured(image: NDArray[np.float32], amount: float, rng: Generator) -> NDA
     grey = image.mean(axis=0, keepdims=True)
     image = (grey + (image - grey) * saturation) * brightness
     middle = image.mean()
-    return np.clip((image - middle) * contrast + middle, 0, 1).astype(np.float32, copy=False)
+    lit: NDArray[np.float32] = np.clip((image - middle) * contrast + middle, 0, 1)
+    return lit
 
 
 def varied(
@@ -119,8 +118,9 @@ def varied(
         return each
 
     laid = side_by_side([turn(each) for each in (one, *others)], image_px) if others else turn(one)
-    scale = math.exp(rng.uniform(math.log(settings.scale[0]), math.log(settings.scale[1]))))
-    left, top = (rng.uniform(*sorted((0.0, side * scale - image_px))) for side in laid.image.size)
+    scale = math.exp(rng.uniform(math.log(settings.scale[0]), math.log(settings.scale[1])))
+    spare_px = [side * scale - image_px for side in laid.image.size]
+    left, top = (rng.uniform(min(0.0, spare), max(0.0, spare)) for spare in spare_px)
     if settings == Augmentation.none():
         scale, left, top = 1.0, 0.0, 0.0
     seen = cut(laid, scale, left, top, image_px)

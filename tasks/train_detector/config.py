@@ -29,12 +29,8 @@ class TrainDetectorConfig(BaseModel):
     ema: float = Field(default=0.99, ge=0, lt=1, description="decay of the averaged weights, per step; 0: no averaging")
     augmentation: Augmentation = Field(default_factory=Augmentation)
     seed: int = Field(default=0, ge=0, description="of weights, order and augmentation: equal seeds, equal weights (CPU)")
-    warm_start: Literal["champion", "none"] = Field(
-        default="champion", description="start from the champion's weights, if they fit"
-    )
-    loader_workers: int = Field(
-        default=0, ge=0, description="processes that load pictures; 0 is best on 2 cores, 4 to 8 with a GPU"
-    )
+    warm_start: Literal["champion", "none"] = Field(default="champion", description="start from its weights, if they fit")
+    loader_workers: int = Field(default=0, ge=0, description="processes that load pictures; 0 for 2 cores, 4 to 8 with a GPU")
     save_every_s: float = Field(default=30, ge=0, description="a killed training loses at most this much work, or one epoch")
     log_every_s: float = Field(default=15, gt=0, description="seconds between lines of the log")
 
