@@ -44,7 +44,8 @@ def refuse_if_moved(report: EvaluationReport, serving: str | None, last: Promoti
     if moved_to != report.champion_version:
         raise BadInputError(
             f"{report.model}: the champion changed while this run was on: compared with version "
-            f"{report.champion_version or 'none'}, now it is {moved_to or 'none'}; start the model's DAG again, so that the challenger meets the new champion"
+            f"{report.champion_version or 'none'}, now it is {moved_to or 'none'}; "
+            "start the model's DAG again, so that the challenger meets the new champion"
         )
 
 

@@ -18,8 +18,7 @@ class Gate(BaseModel):
         default=0.02,
         ge=-1,
         le=1,
-        description="how far below 0 the lower end of the paired interval (evaluate_model.confidence) may lie: 0.02 asks that "
-        "the challenger is, with that confidence, not noticeably worse; 0 that it is better beyond chance, which small test splits "
-        "seldom can show",
+        description="how far below 0 the lower end of the paired interval (evaluate_model.confidence) may lie; "
+        "0.02: with that confidence not noticeably worse; 0: better beyond chance, which small test splits can seldom show",
     )
     max_class_loss: float = Field(default=0.05, ge=0, le=1, description="the most AP50 that any class may lose")
