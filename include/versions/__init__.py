@@ -1,0 +1,1 @@
+"""Dataset versions: how they are split, listed and found."""

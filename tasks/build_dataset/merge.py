@@ -1,0 +1,123 @@
+"""What a version holds: its parent's images, and those of newly checked labels over them.
+
+An image is its bytes (md5): delivered again, it keeps its path, group and split, and its newer labels stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import pyarrow as pa
+
+from include.errors import ConfigError
+from include.versions.splits import Split, split_of
+from tasks.build_dataset.names import Names
+
+ANNOTATION_COLUMNS = ["md5", "class_name", "x_px", "y_px", "width_px", "height_px", "is_crowd", "origin"]
+IMAGE_COLUMNS = ["relpath", "md5", "size_bytes", "width_px", "height_px", "group", "split", "source", "checked_labels"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Accepted labels of one card: its address, its source, its two tables (include/artifacts/tables.py)."""
+
+    address: str
+    source: str
+    images: pa.Table
+    annotations: pa.Table
+
+
+@dataclass(frozen=True)
+class Contents:
+    """`images`: IMAGE_COLUMNS, one row per md5. `annotations`: ANNOTATION_COLUMNS; each belongs to the image of its md5."""
+
+    images: pd.DataFrame
+    annotations: pd.DataFrame
+    superseded: int = 0
+
+    @classmethod
+    def empty(cls) -> Contents:
+        return cls(pd.DataFrame(columns=IMAGE_COLUMNS), pd.DataFrame(columns=ANNOTATION_COLUMNS))
+
+    @classmethod
+    def of_version(cls, images: pa.Table, annotations: pa.Table, classes: tuple[str, ...]) -> Contents:
+        """From the tables of a version, VERSION_IMAGES and VERSION_ANNOTATIONS, and its classes in order."""
+        image_rows: pd.DataFrame = images.to_pandas()
+        rows: pd.DataFrame = annotations.to_pandas()
+        rows["md5"] = rows["image_id"].map(image_rows.set_index("image_id")["md5"])
+        rows["class_name"] = rows["category_id"].map(dict(enumerate(classes, 1)))
+        return cls(image_rows[IMAGE_COLUMNS], rows[ANNOTATION_COLUMNS])
+
+
+def merge(contents: Contents, checked: list[Checked], fractions: Mapping[Split, float]) -> Contents:
+    """The parent's contents with newly checked labels over them, in the order given."""
+    for one in checked:
+        contents = _merge_one(contents, one, fractions)
+    return contents
+
+
+def _merge_one(contents: Contents, checked: Checked, fractions: Mapping[Split, float]) -> Contents:
+    listed: pd.DataFrame = checked.images.to_pandas()
+    came = listed.drop_duplicates("md5", keep="last")
+    again = contents.images["md5"].isin(came["md5"])
+    kept = contents.images.assign(
+        source=contents.images["source"].where(~again, checked.source),
+        checked_labels=contents.images["checked_labels"].where(~again, checked.address),
+    )
+    fresh = _new_rows(contents.images, came[~came["md5"].isin(contents.images["md5"])], checked, fractions)
+    annotations: pd.DataFrame = checked.annotations.to_pandas()
+    annotations["md5"] = annotations["image_key"].map(listed.set_index("image_key")["md5"])
+    annotations["origin"] = annotations["annotation_key"]
+    standing = contents.annotations[~contents.annotations["md5"].isin(came["md5"])]
+    return replace(
+        contents,
+        images=_stack(kept, fresh),
+        annotations=_stack(standing, annotations[ANNOTATION_COLUMNS]),
+        superseded=contents.superseded + int(again.sum()),
+    )
+
+
+def _stack(above: pd.DataFrame, below: pd.DataFrame) -> pd.DataFrame:
+    """Both, one over the other. An empty frame has no types to offer: it is left out."""
+    return pd.concat([above, below], ignore_index=True) if len(above) and len(below) else (above if len(above) else below)
+
+
+def _new_rows(images: pd.DataFrame, came: pd.DataFrame, checked: Checked, fractions: Mapping[Split, float]) -> pd.DataFrame:
+    """Rows for images that were never seen, with a path and a split for each."""
+    names = Names(images["relpath"])
+    # a known group stays where it is, even if the definition's fractions have changed since
+    known: dict[str, Split] = dict(zip(images["group"], images["split"], strict=True))
+    groups = came["group"].astype(object).where(came["group"].notna(), came["md5"])
+    return pd.DataFrame(
+        {
+            "relpath": [names.take(f"images/{key}", md5) for key, md5 in zip(came["image_key"], came["md5"], strict=True)],
+            "md5": came["md5"].array,
+            "size_bytes": came["size_bytes"].astype("int64").array,
+            "width_px": came["width_px"].astype("int64").array,
+            "height_px": came["height_px"].astype("int64").array,
+            "group": groups.array,
+            "split": [known.get(group) or split_of(group, fractions) for group in groups],
+            "source": checked.source,
+            "checked_labels": checked.address,
+        },
+        columns=IMAGE_COLUMNS,
+    )
+
+
+def check_classes(checked: list[Checked], parent: Contents, classes: tuple[str, ...]) -> None:
+    """Raises ConfigError that names every class of the labels, or of earlier versions, that the dataset does not have."""
+    problems = []
+    for one in checked:
+        counts = pd.Series(one.annotations["class_name"].to_pylist(), dtype=object).value_counts()
+        problems += [
+            f"{name} ({count} boxes of {one.source}, {one.address})" for name, count in counts.items() if name not in classes
+        ]
+    counts = parent.annotations["class_name"].value_counts()
+    problems += [f"{name} ({count} boxes of earlier versions)" for name, count in counts.items() if name not in classes]
+    if problems:
+        raise ConfigError(
+            f"labels with classes that the dataset does not have: got {'; '.join(problems)}; expected {', '.join(classes)}. "
+            "Add the class to include/datasets/<name>.yaml, or map it in validate_annotations.classes of the source"
+        )
