@@ -25,12 +25,8 @@ class History:
 
 def own(decisions: Sequence[Promotion], step: StepRun[Any]) -> Promotion | None:
     """What an earlier try of this very task, on the same inputs, decided before it was killed."""
-    who, inputs = step.who, {name: tuple(cards) for name, cards in step.read_cards.items()}
-    for card in decisions:
-        made = card.made_by
-        if (made.dag_id, made.run_id, made.task_id) == (who.dag_id, who.run_id, who.task_id) and card.inputs == inputs:
-            return card
-    return None
+    inputs = {name: tuple(cards) for name, cards in step.read_cards.items()}
+    return next((card for card in decisions if step.made(card) and card.inputs == inputs), None)
 
 
 def last_promoted(decisions: Sequence[Promotion]) -> Promotion | None:
