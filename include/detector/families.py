@@ -12,7 +12,16 @@ from include.detector.base import Detector
 from include.detector.centerpoint import CenterPoint
 from include.errors import ConfigError
 
-FAMILIES: dict[str, type[Detector]] = {"centerpoint": CenterPoint}
+FAMILIES = ("centerpoint", "rt_detr_v2")
+
+
+def family_of(name: str) -> type[Detector]:
+    """The class of a family; transformers takes seconds to import and is imported only where it is used."""
+    if name == "rt_detr_v2":
+        from include.detector.rt_detr import RtDetrV2
+
+        return RtDetrV2
+    return CenterPoint
 
 
 def build_detector(config: Mapping[str, Any], classes: Sequence[str]) -> Detector:
@@ -21,6 +30,6 @@ def build_detector(config: Mapping[str, Any], classes: Sequence[str]) -> Detecto
     if family not in FAMILIES:
         raise ConfigError(f"detector family: got {family!r}, expected one of {', '.join(FAMILIES)}")
     try:
-        return FAMILIES[family](config, classes)
+        return family_of(family)(config, classes)
     except ValidationError as error:
         raise ConfigError(flatten(error, f"the {family} detector's configuration")) from None

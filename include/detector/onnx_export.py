@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +37,12 @@ class Decoded(nn.Module):
 
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
-    """Torch 2.13's exporter warns of its own deprecated calls, and that there is no torchvision: neither is ours to mend."""
+    """Torch 2.13's exporter warns of its own deprecated calls, and that there is no torchvision: neither is ours to mend.
+
+    The shape checks of transformers' models are switched off, by its own variable: ONNX has no operator for them.
+    """
+    checks, before = "TRANSFORMERS_DISABLE_TORCH_CHECK", os.environ.get("TRANSFORMERS_DISABLE_TORCH_CHECK")
+    os.environ[checks] = "1"
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -46,20 +52,27 @@ def quiet_exporter() -> Iterator[None]:
             yield
     finally:
         log.setLevel(level)
+        os.environ.pop(checks)
+        if before is not None:
+            os.environ[checks] = before
 
 
 def export(detector: Detector, path: Path) -> None:
-    """Write `path`: input `images` (N, 3, image_px, image_px) in 0…1; outputs `boxes`, `scores`, `labels`; N is free."""
+    """Write `path`: input `images` (N, 3, image_px, image_px) in 0…1; outputs `boxes`, `scores`, `labels`.
+
+    N is detector.onnx_images.
+    """
     was_training = detector.training
     device = next(detector.parameters()).device
     detector.eval().cpu()
-    example = torch.zeros(2, 3, detector.image_px, detector.image_px)
+    free = detector.onnx_images is None
+    example = torch.zeros(detector.onnx_images or 2, 3, detector.image_px, detector.image_px)
     try:
         with quiet_exporter():
             program = torch.onnx.export(
                 Decoded(detector).eval(), (example,), None, dynamo=True, opset_version=OPSET, verbose=False,
                 input_names=["images"], output_names=["boxes", "scores", "labels"],
-                dynamic_shapes=({0: torch.export.Dim("n", min=1, max=1024)},),
+                dynamic_shapes=({0: torch.export.Dim("n", min=1, max=1024)},) if free else None,
             )  # fmt: skip
     finally:
         detector.to(device).train(was_training)

@@ -62,6 +62,8 @@ class OnnxDetector:
         if METADATA not in metadata:
             raise ValueError(f"the ONNX model has no {METADATA!r} metadata: it was not exported by Visionloop")
         about = json.loads(metadata[METADATA])
+        number = self.session.get_inputs()[0].shape[0]
+        self.images_at_once = 1 if number == 1 else IMAGES_AT_ONCE
         self.image_px, self.classes = int(about["image_px"]), tuple(about["classes"])
         if classes is not None and tuple(classes) != self.classes:
             raise ValueError(f"the ONNX model detects {list(self.classes)}, expected {list(classes)}")
@@ -69,8 +71,8 @@ class OnnxDetector:
     def detect_arrays(self, images: Sequence[Image.Image], min_score: float = 0.05, max_detections: int = 100) -> list[Found]:
         """Per image: boxes (K, 4) x0 y0 x1 y1 in its pixels, scores (K,) falling, class indices (K,)."""
         found: list[Found] = []
-        for start in range(0, len(images), IMAGES_AT_ONCE):
-            squares = letterboxed(images[start : start + IMAGES_AT_ONCE], self.image_px)
+        for start in range(0, len(images), self.images_at_once):
+            squares = letterboxed(images[start : start + self.images_at_once], self.image_px)
             found += zip(*self.session.run(["boxes", "scores", "labels"], {"images": squares}), strict=True)
         return [kept(one, image.size, self.image_px, min_score, max_detections) for one, image in zip(found, images, strict=True)]
 
