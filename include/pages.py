@@ -55,7 +55,7 @@ def unit_chart(
     curves: Mapping[str, Sequence[tuple[float, float]]], colours: Mapping[str, str], x_title: str, y_title: str
 ) -> str:
     """Curves in the unit square as inline SVG; the points of each run from left to right, both coordinates in 0…1."""
-    side, margin = 320, 44
+    side, margin = 320, 56
     marks = [0.0, 0.25, 0.5, 0.75, 1.0]
 
     def at(x: float, y: float) -> str:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import PurePosixPath
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -102,7 +103,8 @@ def gallery(truth: Truth, mistakes: Mapping[int, Mistakes], read: Callable[[str]
     figures = []
     for image_id in image_ids:
         image, one = by_id[image_id], mistakes[image_id]
-        text = f"{image['file_name']}: {len(one.found)} found, {len(one.missed)} missed, {len(one.false)} false"
-        source = drawn(read(image["md5"]), one)
-        figures.append(f"<figure><img src='{source}' alt='{escape(text)}'><figcaption>{escape(text)}</figcaption></figure>")
+        name, source = escape(image["file_name"]), drawn(read(image["md5"]), one)
+        counts = f"{len(one.found)} found, {len(one.missed)} missed, {len(one.false)} false"
+        caption = f"{counts}<br>{escape(PurePosixPath(image['file_name']).name)}"
+        figures.append(f"<figure><img src='{source}' alt='{name}' title='{name}'><figcaption>{caption}</figcaption></figure>")
     return f"<div class=grid>{''.join(figures)}</div>"

@@ -22,6 +22,6 @@ def test_chart_puts_the_corners_of_the_unit_square_in_its_corners() -> None:
     svg = pages.unit_chart({"a": [(0, 1), (1, 0)]}, {"a": "#123456"}, "x", "y")
     line = next(part for part in svg.split("<polyline ") if "#123456" in part)
     points = line.split("'")[1].split()
-    assert points == ["44.0,11.0", "364.0,331.0"]
+    assert points == ["56.0,14.0", "376.0,334.0"]
     assert "unknown" not in svg
     ElementTree.fromstring("<x>" + pages.table(["a", "b"], [["1", "2"]]) + "</x>")  # well formed
