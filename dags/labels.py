@@ -1,0 +1,44 @@
+"""# labels__&lt;source&gt;: take in what was delivered, and check it
+
+**When**: as soon as a delivery is complete at the source, and nightly as a sweep.
+**Then**: the dataset DAGs that use this source start.
+**Red**: a delivery could not be read, or a definition is wrong: the failed task's last log line says which and what to do.
+**Grey (skipped)**: nothing new. Labels that broke a rule do not make it red: see *Data Docs* on `validate_annotations`.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, AssetOrTimeSchedule
+
+from include.definitions import SourceDefinition
+from visionloop_airflow import assets, definitions
+from visionloop_airflow.container_step import container_step
+
+
+def labels_dag(source: SourceDefinition) -> DAG:
+    """From a source's new deliveries to checked labels."""
+    with DAG(
+        f"labels__{source.name}",
+        schedule=AssetOrTimeSchedule(timetable=assets.at(source.sweep), assets=assets.delivered(source)),
+        description=source.description,
+        doc_md=__doc__,
+        tags=["labels", source.name],
+        default_args={"owner": source.owner},
+        max_active_runs=1,
+        catchup=False,
+    ) as dag:
+        name = {"source": source.name}
+        batch = container_step(
+            "ingest_labels", config=name | {"kind": source.kind, "prefix": source.prefix} | source.ingest_labels
+        )
+        container_step(
+            "validate_annotations",
+            batch=batch,
+            config=name | {"owner": source.owner} | source.validate_annotations,
+            outlets=[assets.checked_labels(source.name)],
+        )
+    return dag
+
+
+for definition in definitions.good(SourceDefinition):
+    globals()[f"labels__{definition.name}"] = labels_dag(definition)

@@ -1,0 +1,34 @@
+"""What flows between the DAGs, as Airflow assets: each DAG is started by the asset of the one before."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import Asset, AssetWatcher, CronTriggerTimetable
+
+from include.definitions import SourceDefinition
+from visionloop_airflow.label_watch import NewDeliveries
+
+
+def delivered(source: SourceDefinition) -> Asset:
+    """New deliveries at a source, seen by its watcher."""
+    trigger = NewDeliveries(source.name, source.prefix, source.poll_every_s)
+    watcher = AssetWatcher(name=f"new_deliveries_{source.name}", trigger=trigger)
+    return Asset(f"delivered/{source.name}", uri=f"visionloop://delivered/{source.name}", watchers=[watcher])
+
+
+def checked_labels(source: str) -> Asset:
+    return Asset(f"labels/{source}", uri=f"visionloop://labels/{source}")
+
+
+def dataset(name: str) -> Asset:
+    return Asset(f"dataset/{name}", uri=f"visionloop://dataset/{name}")
+
+
+def champion(model: str) -> Asset:
+    return Asset(f"champion/{model}", uri=f"visionloop://champion/{model}")
+
+
+def at(cron: str) -> CronTriggerTimetable:
+    """A cron time in UTC. Switching a DAG on does not run the time that has just passed."""
+    return CronTriggerTimetable(cron, timezone="UTC", run_immediately=timedelta(0))

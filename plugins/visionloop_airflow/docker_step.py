@@ -1,0 +1,131 @@
+"""Steps as containers on a Docker engine: the default of the team stack.
+
+Non-root, read-only root file system, no Docker socket, no capabilities, memory and CPU limits, images by digest. The
+provider's operator is kept for its connection to the engine; how the container is made, followed and found again is ours,
+because the stock operator starts a second container when a worker is lost (FACTS: 6. DockerOperator).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from airflow.providers.docker.operators.docker import DockerOperator
+from docker.errors import APIError, NotFound
+from docker.types import DeviceRequest
+from requests.exceptions import ConnectionError as EngineConnectionError
+from requests.exceptions import ReadTimeout
+from urllib3.exceptions import ProtocolError
+
+from include.step.plate import StepPlate
+from visionloop_airflow import settings
+from visionloop_airflow.log_lines import LogLines
+from visionloop_airflow.outcomes import OUT_OF_MEMORY, StepLost
+from visionloop_airflow.step_job import StepJob
+
+GRACE_S = 10
+CONFLICT = 409
+
+
+def engine_url() -> str:
+    """The engine's address, as the docker client has it."""
+    return os.environ.get("DOCKER_HOST") or "unix://var/run/docker.sock"
+
+
+class DockerStepOperator(StepJob, DockerOperator):
+    """A step in a container of its image."""
+
+    def __init__(self, *, plate: StepPlate, addresses: dict[str, str], config: dict[str, Any], **kwargs: Any) -> None:
+        self.set_up(plate, addresses, config)
+        # mount_tmp_dir would bind a folder of the worker, which the engine's host may not have
+        super().__init__(image=f"visionloop/{plate.image}", mount_tmp_dir=False, **kwargs)
+
+    def environment_name(self) -> str:
+        return settings.image_id(self.plate.image)
+
+    def _host_config(self) -> Any:
+        plate, limit = self.plate, float(self.cli.info()["NCPU"])
+        return self.cli.create_host_config(
+            network_mode=settings.docker_network(),
+            init=True,  # reaps what the step leaves behind, passes signals on
+            read_only=True,
+            tmpfs={"/tmp": "rw,exec,mode=1777"},
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            mem_limit=plate.memory_mb * 2**20,
+            memswap_limit=plate.memory_mb * 2**20,  # no swap beyond it: an overrun ends the step, not the machine
+            nano_cpus=int(min(plate.cpus, limit) * 1e9),  # a hard limit, unlike DockerOperator's cpus, which is a weight
+            shm_size=plate.shm_mb * 2**20,
+            device_requests=self._gpus(),
+        )
+
+    def _gpus(self) -> list[DeviceRequest] | None:
+        wanted = self.plate.gpus if settings.may_use_gpus() else 0
+        return [DeviceRequest(count=wanted, capabilities=[["gpu"]])] if wanted else None
+
+    def start(self, job: str, arguments: list[str], environment: dict[str, str], labels: dict[str, str]) -> None:
+        command = ["python", "-u", "-m", f"tasks.{self.plate.name}", *arguments]
+        image = settings.image_id(self.plate.image)
+        host = self._host_config()
+        for attempt in (1, 2):
+            try:
+                self.cli.create_container(image, command, name=job, environment=environment, labels=labels, host_config=host)
+                break
+            except APIError as error:
+                if error.status_code != CONFLICT or attempt == 2:
+                    raise
+                if self.status(job) == "running":  # an earlier try died between starting it and noting that it did
+                    return
+                self.remove(job)
+        self.cli.start(job)
+
+    def _state(self, job: str) -> dict[str, Any] | None:
+        try:
+            state: dict[str, Any] = self.cli.inspect_container(job)["State"]
+        except NotFound:
+            return None
+        return state
+
+    def status(self, job: str) -> str:
+        state = self._state(job)
+        if state is None or state["Status"] == "created":  # made but never started: nothing to wait for
+            return "gone"
+        return "running" if state["Running"] else "finished"
+
+    def follow(self, job: str, lines: LogLines) -> None:
+        errors = LogLines(lines.emit)  # each stream is decoded by itself
+        from_the_beginning = True
+        while True:
+            try:
+                stream = self.cli.attach(job, stdout=True, stderr=True, stream=True, logs=from_the_beginning, demux=True)
+                for out, err in stream:
+                    errors.feed(out or b"")
+                    lines.feed(err or b"")
+            except NotFound:
+                break
+            except (EngineConnectionError, ReadTimeout, ProtocolError) as broken:
+                self.log.warning("the log stream broke (%s); following again", broken)
+            from_the_beginning = False
+            if self.status(job) != "running":
+                break
+        errors.close()
+
+    def exit_code(self, job: str) -> tuple[int, bool]:
+        try:
+            code = int(self.cli.wait(job)["StatusCode"])
+        except NotFound:
+            raise StepLost("the container was removed") from None
+        state = self._state(job) or {}
+        return code, bool(state.get("OOMKilled")) and code == OUT_OF_MEMORY
+
+    def stop(self, job: str) -> None:
+        try:
+            self.cli.stop(job, timeout=GRACE_S)
+        except NotFound:
+            return
+
+    def remove(self, job: str) -> None:
+        try:
+            self.cli.remove_container(job, force=True, v=True)
+        except NotFound:
+            return

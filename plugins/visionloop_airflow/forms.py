@@ -1,0 +1,39 @@
+"""The forms behind Airflow's *Trigger* button."""
+
+from __future__ import annotations
+
+from airflow.sdk import Param
+
+from include.definitions import ModelDefinition
+
+DEFAULT_EPOCHS = 40  # where a model's definition names none; tasks/train_detector/config.py has the same
+CHOSEN = {"epochs": "{{ params.epochs }}", "warm_start": "{{ params.warm_start }}"}
+
+
+def training_form(model: ModelDefinition) -> dict[str, Param]:
+    """What a person may choose for one run; the defaults are the definition's."""
+    section = model.train_detector
+    return {
+        "dataset_version": Param(
+            "latest",
+            type="string",
+            pattern="^(latest|v[1-9][0-9]*)$",
+            title="Dataset version",
+            description_md=f"`latest` (fixed when the run first reads it), or a version of **{model.dataset}** such as `v3`.",
+        ),
+        "epochs": Param(
+            section.get("epochs", DEFAULT_EPOCHS),
+            type="integer",
+            minimum=1,
+            maximum=10_000,
+            title="Epochs",
+            description_md="Passes over the data.",
+        ),
+        "warm_start": Param(
+            section.get("warm_start", "champion"),
+            type="string",
+            enum=["champion", "none"],
+            title="Warm start",
+            description_md="`champion`: begin with the champion's weights. `none`: from scratch.",
+        ),
+    }

@@ -1,0 +1,54 @@
+"""Buttons on a task: its MLflow run, its Data Docs, its report. All served by pages.py, so they are known before the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperatorLink
+from airflow.sdk.configuration import conf
+
+from include.storage.addresses import clean, task_folder
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import RuntimeTaskInstanceProtocol
+
+PREFIX = "/visionloop"
+
+
+def base_url() -> str:
+    return str(conf.get("api", "base_url", fallback="")).rstrip("/") + PREFIX
+
+
+class MlflowLink(BaseOperatorLink):
+    """The training run of the same DAG run."""
+
+    name = "MLflow run"
+
+    def get_link(self, operator: Any, *, ti_key: RuntimeTaskInstanceProtocol | Any) -> str:
+        return f"{base_url()}/mlflow/{ti_key.dag_id}/{clean(ti_key.run_id)}"
+
+
+class ArtifactLink(BaseOperatorLink):
+    """A page that the step wrote below its output folder."""
+
+    page: str
+
+    def get_link(self, operator: Any, *, ti_key: RuntimeTaskInstanceProtocol | Any) -> str:
+        return f"{base_url()}/artifacts/{task_folder(ti_key.dag_id, ti_key.run_id, ti_key.task_id)}/{self.page}"
+
+
+class DataDocsLink(ArtifactLink):
+    """Great Expectations' pages."""
+
+    name = "Data Docs"
+    page = "data_docs/index.html"
+
+
+class ReportLink(ArtifactLink):
+    """The step's own report."""
+
+    name = "Report"
+    page = "report.html"
+
+
+LINKS: dict[str, BaseOperatorLink] = {"mlflow": MlflowLink(), "data_docs": DataDocsLink(), "report": ReportLink()}

@@ -1,0 +1,89 @@
+"""Where this installation keeps things. Addresses and switches only; read from the environment in this one place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Literal, cast
+
+from include.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+Runtime = Literal["process", "docker"]
+
+
+def home() -> Path:
+    """Local state: process records and the ids of the built images."""
+    return Path(os.environ.get("VISIONLOOP_HOME") or ROOT / ".visionloop")
+
+
+def runtime() -> Runtime:
+    """How steps run here. Raises ConfigError for a runtime that does not exist."""
+    chosen = os.environ.get("VISIONLOOP_RUNTIME") or "process"
+    if chosen not in ("process", "docker"):
+        raise ConfigError(f"VISIONLOOP_RUNTIME: got {chosen!r}, expected process or docker")
+    return cast(Runtime, chosen)
+
+
+def may_use_gpus() -> bool:
+    """VISIONLOOP_GPUS=0 runs the same DAGs without GPUs."""
+    return os.environ.get("VISIONLOOP_GPUS") != "0"
+
+
+def step_python(image: str) -> Path:
+    """The interpreter of the environment that stands for an image in the process runtime."""
+    return Path(os.environ.get("VISIONLOOP_VENVS") or ROOT / ".venv") / image / "bin" / "python"
+
+
+def image_id(image: str) -> str:
+    """The digest of a built image. Raises ConfigError before `make images`."""
+    path = home() / "images.json"
+    try:
+        return str(json.loads(path.read_text())[image])
+    except (FileNotFoundError, KeyError):
+        raise ConfigError(f"{path}: no image {image!r}; build it with `make images`") from None
+
+
+@cache
+def lock_digest(image: str) -> str:
+    """What names an environment in the process runtime: the hash of its lock."""
+    return "lock:" + hashlib.sha256((ROOT / "images" / image / "requirements.lock").read_bytes()).hexdigest()
+
+
+@cache
+def git_commit() -> str:
+    """The commit of this checkout, `-dirty` if files differ from it; `unknown` outside git."""
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+
+    def ask(*words: str) -> str:
+        return subprocess.run([git, "-C", str(ROOT), *words], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return ask("rev-parse", "HEAD") + ("-dirty" if ask("status", "--porcelain", "--untracked-files=no") else "")
+    except subprocess.CalledProcessError:
+        return "unknown"
+
+
+def addresses_and_secrets() -> dict[str, str]:
+    """What every step needs to reach the store and MLflow."""
+    wanted = (
+        "VISIONLOOP_STORE",
+        "MLFLOW_TRACKING_URI",
+        "AWS_ENDPOINT_URL",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_REGION",
+    )
+    return {name: value for name in (*wanted, "AWS_SESSION_TOKEN") if (value := os.environ.get(name))}
+
+
+def docker_network() -> str:
+    """The containers' network; `host` by default, because the embedded stack listens on loopback only."""
+    return os.environ.get("VISIONLOOP_DOCKER_NETWORK") or "host"
