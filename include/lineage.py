@@ -44,6 +44,7 @@ class Lineage:
     @cached_property
     def client(self) -> MlflowClient:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a step's log is its stderr
         return MlflowClient(self.uri)
 
     def _experiment(self, model: str) -> str:

@@ -40,7 +40,7 @@ def verdict(findings: Findings) -> str:
         says = "not clearly different from"
     return (
         f"AP50 {ours:.3f}, {says} champion version {findings.champion_version} with {findings.champion.score.ap50:.3f}: "
-        f"difference {difference.mean:+.3f} ({interval}, paired over the same test images)."
+        f"{difference.mean:+.3f} on the mean of {difference.resamples} resamples of the test images ({interval})."
     )
 
 
