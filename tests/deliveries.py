@@ -32,7 +32,9 @@ def coco(images: list[Any], annotations: list[Any], classes: tuple[str, ...] = (
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def deliver(store: Path, name: str, labels: dict[str, Any] | bytes, files: Mapping[str, bytes], inbox: str = "inbox/trees") -> Path:
+def deliver(
+    store: Path, name: str, labels: dict[str, Any] | bytes, files: Mapping[str, bytes], inbox: str = "inbox/trees"
+) -> Path:
     """Put the files, then annotations.json: its presence says that the delivery is complete."""
     folder = store / inbox / name
     for file_name, data in files.items():
@@ -46,8 +48,6 @@ def deliver(store: Path, name: str, labels: dict[str, Any] | bytes, files: Mappi
 
 def deliver_pictures(store: Path, name: str, seeds: list[int], groups: Mapping[int, str] | None = None) -> Path:
     """One picture with one sound box per seed; `groups` by seed."""
-    images = [
-        image(seed, f"{seed}.png", **({"group": groups[seed]} if groups and seed in groups else {})) for seed in seeds
-    ]
+    images = [image(seed, f"{seed}.png", **({"group": groups[seed]} if groups and seed in groups else {})) for seed in seeds]
     labels = coco(images, [box(seed, seed) for seed in seeds])
     return deliver(store, name, labels, {f"{seed}.png": picture(seed) for seed in seeds})

@@ -64,7 +64,12 @@ class StepProcess:
             [sys.executable, *prefix, "--output", self.output(step, run_id), "--config", json.dumps(config), *words],
             cwd=ROOT,
             env=os.environ
-            | {"VISIONLOOP_STORE": self.url, "VISIONLOOP_DAG_ID": self.dag_id, "VISIONLOOP_RUN_ID": run_id, "OMP_NUM_THREADS": "1"},
+            | {
+                "VISIONLOOP_STORE": self.url,
+                "VISIONLOOP_DAG_ID": self.dag_id,
+                "VISIONLOOP_RUN_ID": run_id,
+                "OMP_NUM_THREADS": "1",
+            },
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,

@@ -7,9 +7,13 @@ A box is `x_px, y_px, width_px, height_px`: left and top edge and size in pixels
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+if TYPE_CHECKING:  # half a second to import, and not every step needs it
+    import pandas as pd
 
 IMAGES = pa.schema(
     [
@@ -89,3 +93,9 @@ def to_parquet(table: pa.Table) -> bytes:
 
 def from_parquet(data: bytes) -> pa.Table:
     return pq.read_table(io.BytesIO(data))
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """The table in pandas, its text as Python objects: pandas' own text type cannot join columns without a row."""
+    frame: pd.DataFrame = table.to_pandas()
+    return frame.astype({field.name: object for field in table.schema if pa.types.is_string(field.type)})

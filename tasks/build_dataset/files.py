@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from include.artifacts import SplitCount
-from include.artifacts.tables import VERSION_ANNOTATIONS, VERSION_IMAGES
+from include.artifacts.tables import VERSION_ANNOTATIONS, VERSION_IMAGES, to_frame
 from include.versions.splits import SPLITS, Split
 from tasks.build_dataset.merge import Contents
 
@@ -70,7 +70,7 @@ def _json(content: dict[str, Any]) -> bytes:
 
 def count_splits(images: pa.Table, annotations: pa.Table) -> dict[str, SplitCount]:
     """How much each split holds; all three are named, even when empty."""
-    frame: pd.DataFrame = images.to_pandas()
+    frame = to_frame(images)
     boxes = annotations["image_id"].to_pandas().map(frame.set_index("image_id")["split"]).value_counts()
 
     def count(split: Split) -> SplitCount:

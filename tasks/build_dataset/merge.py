@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import pyarrow as pa
 
+from include.artifacts.tables import to_frame
 from include.errors import ConfigError
 from include.versions.splits import Split, split_of
 from tasks.build_dataset.names import Names
@@ -44,8 +45,8 @@ class Contents:
     @classmethod
     def of_version(cls, images: pa.Table, annotations: pa.Table, classes: tuple[str, ...]) -> Contents:
         """From the tables of a version, VERSION_IMAGES and VERSION_ANNOTATIONS, and its classes in order."""
-        image_rows: pd.DataFrame = images.to_pandas()
-        rows: pd.DataFrame = annotations.to_pandas()
+        image_rows = to_frame(images)
+        rows = to_frame(annotations)
         rows["md5"] = rows["image_id"].map(image_rows.set_index("image_id")["md5"])
         rows["class_name"] = rows["category_id"].map(dict(enumerate(classes, 1)))
         return cls(image_rows[IMAGE_COLUMNS], rows[ANNOTATION_COLUMNS])
@@ -59,7 +60,7 @@ def merge(contents: Contents, checked: list[Checked], fractions: Mapping[Split, 
 
 
 def _merge_one(contents: Contents, checked: Checked, fractions: Mapping[Split, float]) -> Contents:
-    listed: pd.DataFrame = checked.images.to_pandas()
+    listed = to_frame(checked.images)
     came = listed.drop_duplicates("md5", keep="last")
     again = contents.images["md5"].isin(came["md5"])
     kept = contents.images.assign(
@@ -67,7 +68,7 @@ def _merge_one(contents: Contents, checked: Checked, fractions: Mapping[Split, f
         checked_labels=contents.images["checked_labels"].where(~again, checked.address),
     )
     fresh = _new_rows(contents.images, came[~came["md5"].isin(contents.images["md5"])], checked, fractions)
-    annotations: pd.DataFrame = checked.annotations.to_pandas()
+    annotations = to_frame(checked.annotations)
     annotations["md5"] = annotations["image_key"].map(listed.set_index("image_key")["md5"])
     annotations["origin"] = annotations["annotation_key"]
     standing = contents.annotations[~contents.annotations["md5"].isin(came["md5"])]

@@ -20,7 +20,7 @@ def iou(boxes: Floats, others: Floats) -> Floats:
 
 
 def duplicate_of(annotations: pd.DataFrame, max_iou: float) -> pd.Series:
-    """For each row the annotation_key of the earlier box that it repeats, or None.
+    """For each row the annotation_key of the earlier box that it repeats, or null.
 
     Compared within image, dataset class and crowd flag, in order: only boxes that are kept count, so of a chain in which
     each overlaps its neighbour, every second stays.

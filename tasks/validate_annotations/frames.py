@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from include.artifacts.tables import to_frame
 from tasks.validate_annotations.boxes import duplicate_of
 from tasks.validate_annotations.pictures import Picture
 
 
 def image_frame(images: pa.Table, pictures: Mapping[str, Picture]) -> pd.DataFrame:
     """The IMAGES table with what the pictures really are: `decode_problem`, `real_size`, `stated_size`; indexed by image_key."""
-    frame: pd.DataFrame = images.to_pandas().set_index("image_key", drop=False)
+    frame = to_frame(images).set_index("image_key", drop=False)
     looks = [pictures.get(md5) if isinstance(md5, str) else None for md5 in frame["md5"]]
     readable = [look if look is not None and look.problem is None else None for look in looks]
     frame["decode_problem"] = _objects([look.problem if look else None for look in looks], frame)
@@ -30,7 +31,7 @@ def image_frame(images: pa.Table, pictures: Mapping[str, Picture]) -> pd.DataFra
 
 
 def same_image(images: pd.DataFrame) -> pd.Series:
-    """For each image row that another one stands for, the key of that one; else None.
+    """For each image row that another one stands for, the key of that one; else null.
 
     Within a delivery the first stands; between deliveries the later, as a later batch would: so it does not matter whether
     two deliveries came in one batch or in two.
@@ -43,10 +44,10 @@ def same_image(images: pd.DataFrame) -> pd.Series:
 
 def annotation_frame(annotations: pa.Table, images: pd.DataFrame, classes: Mapping[str, str]) -> pd.DataFrame:
     """The ANNOTATIONS table with its image's real size and delivery, and its class in datasets; indexed by annotation_key."""
-    frame: pd.DataFrame = annotations.to_pandas().set_index("annotation_key", drop=False)
+    frame = to_frame(annotations).set_index("annotation_key", drop=False)
     sizes = images[["real_width_px", "real_height_px"]]
     frame = frame.join(sizes, on="image_key")
-    frame["delivery"] = frame["annotation_key"].str.rpartition("#")[0]
+    frame["delivery"] = [key.rpartition("#")[0] for key in frame["annotation_key"]]
     frame["dataset_class"] = frame["class_name"].map(dict(classes))
     # null is not unexpected to a stock expectation: an undefined category needs a word of its own
     frame["given_class"] = frame["class_name"].astype(object).where(frame["class_name"].notna(), "(undefined category)")
@@ -54,7 +55,7 @@ def annotation_frame(annotations: pa.Table, images: pd.DataFrame, classes: Mappi
 
 
 def repeated_ids(annotations: pd.DataFrame) -> pd.Series:
-    """For each row whose id was used before in its delivery, the annotation_key of the first; else None."""
+    """For each row whose id was used before in its delivery, the annotation_key of the first; else null."""
     first = annotations.groupby(["delivery", "annotation_id"])["annotation_key"].transform("first")
     return first.astype(object).where(annotations["annotation_id"].notna() & (first != annotations["annotation_key"]), None)
 

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from great_expectations import expectations as gxe
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from include.artifacts.tables import ANNOTATIONS, IMAGES
+from tasks.validate_annotations import rules as rules_module
+from tasks.validate_annotations.config import ValidateAnnotations
+from tasks.validate_annotations.pictures import Picture
+from tasks.validate_annotations.rules import Rule, annotation_rules
+from tasks.validate_annotations.suite import CheckCrashed, Suites
+from tasks.validate_annotations.validate import Divided, divide
+
+CONFIG = ValidateAnnotations(source="trees", owner="lead", classes={"Tree": "Tree", "Dead": "Tree"}, min_side_px=2)
+MD5S = ["a" * 32, "b" * 32, "c" * 32]
+PICTURES = {MD5S[0]: Picture(64, 48, None), MD5S[1]: Picture(64, 48, None), MD5S[2]: Picture(0, 0, "damaged")}
+NAN = float("nan")
+
+
+@pytest.fixture
+def suites(tmp_path: Path) -> Suites:
+    return Suites(tmp_path, "b1", datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def image(key: str, md5: str | None = MD5S[0], width: float = 64, height: float = 48, delivery: str = "d1") -> dict[str, Any]:
+    missing = None if md5 else "no object"
+    sizes = {"width_px": width, "height_px": height}
+    return {"image_key": key, "md5": md5, "missing": missing, "size_bytes": 9, **sizes, "delivery": delivery}
+
+
+def annotation(
+    position: int, image_key: str | None = "i1", box: tuple[float, ...] = (4, 4, 20, 16), **more: Any
+) -> dict[str, Any]:
+    sides = dict(zip(("x_px", "y_px", "width_px", "height_px"), box, strict=True))
+    row = {"annotation_key": f"d1#{position}", "annotation_id": str(position), "image_key": image_key, "class_name": "Tree"}
+    return {**row, **sides, "is_crowd": False, "raw": "{}", **more}
+
+
+def run(suites: Suites, images: list[dict[str, Any]], annotations: list[dict[str, Any]]) -> Divided:
+    tables = pa.Table.from_pylist(images, IMAGES), pa.Table.from_pylist(annotations, ANNOTATIONS)
+    return divide(*tables, PICTURES, CONFIG, suites.broken)
+
+
+def rule_of(divided: Divided) -> dict[str, str]:
+    return {row["key"]: row["rule"] for row in divided.rejected.to_pylist()}
+
+
+number = st.sampled_from([NAN, -3.0, 0.0, 1.0, 4.0, 20.0, 40.0, 64.0, 1e9])
+image_rows = st.lists(
+    st.tuples(st.sampled_from([None, *MD5S]), st.sampled_from([64.0, 10.0, NAN]), st.sampled_from(["d1", "d2"])), max_size=5
+)
+annotation_rows = st.lists(
+    st.tuples(
+        st.sampled_from([None, "i0", "i1", "i2", "i3"]),
+        st.tuples(number, number, number, number),
+        st.sampled_from([None, "Tree", "Dead", "Bush"]),
+        st.sampled_from([None, "1", "2"]),
+        st.booleans(),
+    ),
+    max_size=12,
+)
+
+
+# each example asks Great Expectations four times, 0.3 s each
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(images=image_rows, annotations=annotation_rows)
+def test_every_row_is_accepted_or_rejected_once(
+    tmp_path_factory: pytest.TempPathFactory, images: list[Any], annotations: list[Any]
+) -> None:
+    suites = Suites(tmp_path_factory.mktemp("gx"), "b1", datetime(2026, 1, 1, tzinfo=UTC))
+    image_list = [image(f"i{n}", md5, width=width, delivery=delivery) for n, (md5, width, delivery) in enumerate(images)]
+    known = {row["image_key"] for row in image_list}
+    annotation_list = [
+        annotation(n, key if key in known else None, box, class_name=name, annotation_id=one, is_crowd=crowd)
+        for n, (key, box, name, one, crowd) in enumerate(annotations)
+    ]
+    divided = run(suites, image_list, annotation_list)
+    for subject, all_rows, accepted in (
+        ("image", image_list, divided.images["image_key"].to_pylist()),
+        ("annotation", annotation_list, divided.annotations["annotation_key"].to_pylist()),
+    ):
+        rejected = [row["key"] for row in divided.rejected.to_pylist() if row["subject"] == subject]
+        assert sorted(accepted + rejected) == sorted(row[f"{subject}_key"] for row in all_rows)
+    assert set(divided.annotations["image_key"].to_pylist()) <= set(divided.images["image_key"].to_pylist())
+    assert divided.images.schema.equals(IMAGES)
+    assert divided.annotations.schema.equals(ANNOTATIONS)
+
+
+def test_rejected_image_takes_its_annotations_with_it_under_its_rule(suites: Suites) -> None:
+    divided = run(suites, [image("i1", MD5S[2]), image("i2", MD5S[1])], [annotation(0, "i1"), annotation(1, "i2")])
+    assert rule_of(divided) == {"i1": "image_readable", "d1#0": "image_readable"}
+    assert {row["got"] for row in divided.rejected.to_pylist()} == {"damaged"}
+    assert {row["owner"] for row in divided.rejected.to_pylist()} == {"lead"}
+    assert [row["action"] for row in divided.rejected.to_pylist()] == ["reject image", "reject annotation"]
+
+
+def test_same_picture_in_two_deliveries_keeps_the_later_labels(suites: Suites) -> None:
+    images = [image("i1", delivery="d1"), image("i2", delivery="d2"), image("i3", delivery="d2")]
+    divided = run(suites, images, [annotation(0, "i1"), annotation(1, "i2"), annotation(2, "i3")])
+    assert divided.images["image_key"].to_pylist() == ["i2"]
+    assert divided.annotations["annotation_key"].to_pylist() == ["d1#1"]
+
+
+def test_repeat_of_a_rejected_box_is_accepted(suites: Suites) -> None:
+    divided = run(suites, [image("i1")], [annotation(0, class_name="Bush"), annotation(1), annotation(2)])
+    assert rule_of(divided) == {"d1#0": "known_class", "d1#2": "no_duplicate_box"}
+
+
+def test_crowd_is_kept_beside_the_box_it_covers(suites: Suites) -> None:
+    divided = run(suites, [image("i1")], [annotation(0), annotation(1, is_crowd=True)])
+    assert divided.annotations["is_crowd"].to_pylist() == [False, True]
+
+
+def test_unstated_size_is_taken_from_the_picture(suites: Suites) -> None:
+    divided = run(suites, [image("i1", width=NAN)], [])
+    assert divided.images.select(["width_px", "height_px"]).to_pylist() == [{"width_px": 64.0, "height_px": 48.0}]
+
+
+def test_classes_become_those_of_datasets(suites: Suites) -> None:
+    divided = run(suites, [image("i1")], [annotation(0, class_name="Dead")])
+    assert divided.annotations["class_name"].to_pylist() == ["Tree"]
+
+
+def test_empty_batch_is_divided_into_nothing(suites: Suites) -> None:
+    divided = run(suites, [], [])
+    assert [table.num_rows for table in (divided.images, divided.annotations, divided.rejected)] == [0, 0, 0]
+
+
+def test_check_that_crashes_is_an_error_and_never_bad_data(suites: Suites) -> None:
+    expectation = gxe.ExpectColumnValuesToNotBeNull(column="no_such_column", meta={"rule": "broken_rule"})
+    rule = Rule("broken_rule", "anything", expectation, str)
+    rows = pd.DataFrame({"annotation_key": ["d1#0"]}).set_index("annotation_key", drop=False)
+    with pytest.raises(CheckCrashed, match=r"rule broken_rule: .*no_such_column"):
+        suites.broken("a question", rows, [rule])
+
+
+def test_own_check_that_crashes_is_an_error_too(suites: Suites) -> None:
+    rows = pd.DataFrame({"annotation_key": ["d1#0"], "width_px": ["wide"], "height_px": [1.0]})
+    rule = next(rule for rule in annotation_rules(CONFIG) if rule.name == "box_positive_area")
+    with pytest.raises(CheckCrashed, match="rule box_positive_area"):
+        suites.broken("a question", rows.set_index("annotation_key", drop=False), [rule])
+
+
+def test_every_rule_of_the_manual_page_is_there() -> None:
+    from tasks.validate_annotations import __main__
+
+    sets = [rules_module.image_rules(CONFIG), rules_module.same_image_rules(), annotation_rules(CONFIG)]
+    names = [rule.name for one in [*sets, rules_module.repeated_annotation_rules(CONFIG)] for rule in one]
+    assert len(names) == 12
+    assert all(name in (__main__.__doc__ or "") for name in names)

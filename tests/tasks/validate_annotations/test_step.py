@@ -1,0 +1,133 @@
+"""The step as it runs: `python -m tasks.validate_annotations`, and its Data Docs in a browser."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.errors import ConfigError
+from include.step.run import StepRun, publish
+from include.storage import open_store
+from tasks.validate_annotations.__main__ import validate
+from tasks.validate_annotations.config import ValidateAnnotations
+from tests.deliveries import box, coco, deliver, image, picture
+from tests.dying_store import DyingStore, Killed, state
+from tests.step_process import StepProcess
+
+CONFIG = {"source": "trees", "owner": "lead", "classes": {"Tree": "Tree"}, "min_side_px": 2}
+BATCH = {"batch": "runs/a_dag/r1/ingest_labels/card.json"}
+
+
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with one batch: two sound boxes, one of no width whose class tries to be a script, one damaged picture."""
+    folder = tmp_path_factory.mktemp("ingested")
+    labels = coco(
+        [image(1, "1.png"), image(2, "2.png"), image(3, "<b>bad</b>.png")],
+        [box(1, 1), box(2, 2), box(3, 1, (0, 0, 0, 9)), box(4, 1, (30, 30, 9, 9), category_id=2)],
+        classes=("Tree", "<script>alert(1)</script>"),
+    )
+    deliver(folder, "d1", labels, {"1.png": picture(1), "2.png": picture(2), "<b>bad</b>.png": picture(3)[:50]})
+    deliver(folder, "d2", b"<i>", {})
+    assert StepProcess(folder).run("ingest_labels", {"source": "trees", "prefix": "inbox/trees"}).exit_code == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checked(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[StepProcess, dict[str, Any]]:
+    steps = StepProcess(tmp_path_factory.mktemp("checked") / "store")
+    shutil.copytree(ingested, steps.folder)
+    ended = steps.run("validate_annotations", CONFIG, inputs=BATCH)
+    assert ended.exit_code == 0, ended.stderr
+    card = json.loads((steps.folder / "runs/a_dag/r1/validate_annotations/card.json").read_text())
+    return steps, card
+
+
+def test_card_counts_what_was_accepted_and_what_was_not(checked: tuple[StepProcess, dict[str, Any]]) -> None:
+    _, card = checked
+    assert (card["images_accepted"], card["images_rejected"]) == (2, 1)
+    assert (card["annotations_accepted"], card["annotations_rejected"]) == (2, 2)
+    assert card["rejected_by_rule"] == {"image_readable": 1, "box_positive_area": 1, "known_class": 1}
+
+
+def test_card_stands_beside_its_batch(checked: tuple[StepProcess, dict[str, Any]]) -> None:
+    steps, card = checked
+    assert (steps.folder / f"labels/trees/checked/{card['batch_id']}.json").exists()
+    assert (steps.folder / f"labels/trees/batches/{card['batch_id']}.json").exists()
+
+
+def test_data_docs_name_no_other_host_and_no_script(checked: tuple[StepProcess, dict[str, Any]]) -> None:
+    steps, card = checked
+    pages = list((steps.folder / card["data_docs"]).parent.rglob("*.html"))
+    assert len(pages) == 9  # the index, four suites, four results
+    for page in pages:
+        text = page.read_text()
+        assert "<script" not in text
+        assert "<link" not in text
+        assert 'src="http' not in text
+
+
+@pytest.mark.parametrize("writes", [0, 2, 9, 12], ids=["before any", "tables", "pages", "the batch's card stands"])
+def test_killed_and_run_again_ends_as_if_never_killed(
+    writes: int,
+    checked: tuple[StepProcess, dict[str, Any]],
+    ingested: Path,
+    tmp_path: Path,
+    step_run: Callable[..., StepRun[Any]],
+) -> None:
+    folder = tmp_path / "store"
+    shutil.copytree(ingested, folder)
+    for store in (DyingStore(f"file://{folder}", writes), open_store(f"file://{folder}")):
+        step = step_run("validate_annotations", ValidateAnnotations.model_validate(CONFIG), store, BATCH)
+        step.output = "runs/a_dag/r1/validate_annotations"
+        try:
+            publish(store, validate(step), step.output)
+        except Killed:
+            assert not (folder / step.output / "card.json").exists()
+    assert state(folder).keys() == state(checked[0].folder).keys()
+
+
+def test_batch_of_another_source_is_a_wrong_configuration(ingested: Path, step_run: Callable[..., StepRun[Any]]) -> None:
+    config = ValidateAnnotations.model_validate({**CONFIG, "source": "crowns"})
+    with pytest.raises(ConfigError, match="a batch of source trees, expected crowns"):
+        validate(step_run("validate_annotations", config, open_store(f"file://{ingested}"), BATCH))
+
+
+@pytest.fixture(scope="module")
+def browser_page() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    if not Path("/usr/bin/chromium").exists():
+        pytest.skip("no /usr/bin/chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1300, "height": 900}, offline=True)
+        yield page
+        browser.close()
+
+
+@pytest.mark.integration
+def test_data_docs_are_readable_in_a_browser_without_network(
+    checked: tuple[StepProcess, dict[str, Any]], browser_page: Any
+) -> None:
+    steps, card = checked
+    asked: list[str] = []
+    browser_page.on("request", lambda request: asked.append(request.url))
+    browser_page.goto(f"file://{steps.folder}/{card['data_docs']}")
+    text = browser_page.inner_text("body")
+    assert "3 images, 4 annotations came in; set aside: 1 images, 2 annotations." in text
+    assert "class <script>alert(1)</script>" in text
+    assert "<b>bad</b>.png" in text
+    assert "0×9 px (also breaks box_min_side)" in text
+    browser_page.click("text=3-annotations >> nth=0")
+    detail = browser_page.inner_text("body")
+    assert "box_positive_area: width and height above 0" in detail
+    assert "1 unexpected values found" in detail
+    browser_page.click("text=Home")
+    assert "Rules" in browser_page.inner_text("body")
+    assert all(url.startswith("file://") for url in asked)
