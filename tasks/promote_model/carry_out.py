@@ -84,7 +84,8 @@ def write_down(
 def make_it_so(step: Step, card: Promotion, lineage: Lineage) -> None:
     """Tag the version; move the alias, unless a later promotion already stands."""
     decided = {"visionloop.decision": card.decision, "visionloop.decision_number": str(card.number)}
-    lineage.tag_version(card.model, card.challenger, decided)
+    if card.challenger != card.champion_before:  # the champion compared with itself keeps the tags of its promotion
+        lineage.tag_version(card.model, card.challenger, decided)
     if card.decision != "promoted":
         return
     history, looked_at = History(step.store, card.model), None
