@@ -8,6 +8,8 @@ from include.artifacts.base import Card, Frozen, Md5
 
 
 class SplitCount(Frozen):
+    """How much one split holds."""
+
     images: int
     annotations: int
     groups: int

@@ -17,6 +17,8 @@ class Check(Frozen):
 
 
 class ParityReport(Card):
+    """Every comparison that was made."""
+
     kind: ClassVar[str] = "parity_report"
 
     model: str

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.artifacts.tables import ANNOTATIONS, IMAGES
@@ -37,6 +37,7 @@ entries = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(images=entries, annotations=entries, categories=entries)
 def test_every_entry_becomes_one_row_whatever_is_in_it(images: list[Any], annotations: list[Any], categories: list[Any]) -> None:
     data = json.dumps({"images": images, "annotations": annotations, "categories": categories}).encode()
@@ -49,6 +50,7 @@ def test_every_entry_becomes_one_row_whatever_is_in_it(images: list[Any], annota
     assert not any(".." in path.split("/") or path.startswith("/") for path in rows.files.values())
 
 
+@settings(deadline=None)
 @given(st.binary() | anything.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     with contextlib.suppress(Refused):

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from include.definitions import DatasetDefinition, ModelDefinition, SourceDefinition, read_definitions
+from include.definitions.files import definitions_root
+from include.errors import ConfigError
+
+SOURCE = "owner: lead\nkind: coco\nprefix: inbox/trees\n"
+
+
+def read(tmp_path: Path, text: str | bytes, name: str = "trees.yaml") -> SourceDefinition | ConfigError:
+    folder = tmp_path / "include" / "sources"
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    ((_, definition),) = read_definitions(SourceDefinition, tmp_path / "include")
+    return definition
+
+
+def test_definition_is_named_by_its_file(tmp_path: Path) -> None:
+    definition = read(tmp_path, SOURCE)
+    assert isinstance(definition, SourceDefinition)
+    assert (definition.name, definition.prefix, definition.poll_every_s) == ("trees", "inbox/trees", 60)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (SOURCE + "prefx: x\n", "1 problem in include/sources/trees.yaml: prefx: unknown key; is it spelt right?"),
+        ("owner: lead\nkind: coco\n", "1 problem in include/sources/trees.yaml: prefix: missing"),
+        (SOURCE.replace("coco", "cvat"), "kind: got 'cvat': Input should be 'coco'"),
+        (SOURCE + "poll_every_s: never\n", "poll_every_s: got 'never'"),
+        (SOURCE + "poll_every_s: 0\n", "poll_every_s: got 0"),
+        ("kind: cvat\nowner: 7\n", "3 problems in include/sources/trees.yaml"),
+        ("just a line", "include/sources/trees.yaml: got str, expected keys and values"),
+        ("", "include/sources/trees.yaml: got NoneType, expected keys and values"),
+        ("a: [1", "include/sources/trees.yaml: not readable as YAML"),
+        (b"owner: \xff\n", "include/sources/trees.yaml: not readable as YAML"),
+    ],
+)
+def test_mistake_names_file_key_and_what_was_got(tmp_path: Path, text: str | bytes, message: str) -> None:
+    problem = read(tmp_path, text)
+    assert isinstance(problem, ConfigError)
+    assert message in str(problem)
+
+
+@pytest.mark.parametrize("name", ["Trees.yaml", "my trees.yaml", "3.yaml"])
+def test_file_name_that_cannot_name_a_dag_is_refused(tmp_path: Path, name: str) -> None:
+    assert "use small letters, digits, - and _" in str(read(tmp_path, SOURCE, name))
+
+
+def test_one_bad_file_does_not_hide_the_others(tmp_path: Path) -> None:
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    (folder / "a.yaml").write_text(SOURCE)
+    (folder / "b.yaml").write_text("owner: x")
+    (folder / "c.yaml").write_text(SOURCE)
+    kinds = [type(definition) for _, definition in read_definitions(SourceDefinition, tmp_path)]
+    assert kinds == [SourceDefinition, ConfigError, SourceDefinition]
+
+
+def test_teams_yaml_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISIONLOOP_DEFINITIONS", str(tmp_path))
+    assert definitions_root() == tmp_path
+
+
+@pytest.mark.parametrize("kind", [SourceDefinition, DatasetDefinition, ModelDefinition])
+def test_committed_definitions_are_sound(kind: type[SourceDefinition | DatasetDefinition | ModelDefinition]) -> None:
+    found = list(read_definitions(kind))
+    assert found
+    assert all(isinstance(definition, kind) for _, definition in found)
