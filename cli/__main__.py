@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Annotated
 
+import httpx
 import typer
 
 from cli import stack as stacks
@@ -70,6 +71,9 @@ def main() -> None:
     """One line for what a person can mend; a traceback for a bug."""
     try:
         app()
+    except httpx.TransportError as error:
+        sys.stderr.write(f"visionloop: the stack stopped answering ({error}); `make up` starts it again\n")
+        sys.exit(1)
     except (StackError, StepError) as error:
         sys.stderr.write(f"visionloop: {error}\n")
         sys.exit(getattr(error, "exit_code", 1))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +15,19 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent
 HERE = Path(sys.prefix).name  # .venv/<environment>
+
+if HERE == "airflow":  # before anything imports it: a home of its own, and no surprises from the caller's settings
+    for name in [name for name in os.environ if name.startswith(("AIRFLOW", "VISIONLOOP"))]:
+        del os.environ[name]
+    os.environ |= {
+        "AIRFLOW_HOME": tempfile.mkdtemp(prefix="airflow-"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(TESTS.parent / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(TESTS.parent / "plugins"),
+        "AIRFLOW__API__BASE_URL": "http://airflow.example",
+    }
+    atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
 
 def environment_of(path: Path) -> str | None:

@@ -15,5 +15,5 @@ steps_of() { grep -l "^image = \"$1\"" tasks/*/step.toml | xargs -n1 dirname; }
     check torch include/detector $(steps_of torch)
     check cli cli images/*.py
 }
-"$venvs/cli/bin/lint-imports" --config pyproject.toml || failed=yes
+PYTHONPATH=.:plugins "$venvs/cli/bin/lint-imports" --no-cache || failed=yes
 [ -z "$failed" ]

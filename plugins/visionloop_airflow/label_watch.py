@@ -36,7 +36,7 @@ class NewDeliveries(BaseEventTrigger):
         return {entry.key: entry.etag for entry in store.list(self.prefix) if entry.key.endswith("/annotations.json")}
 
     async def _cursor(self) -> str:
-        return str(await self.asset_state_store.aget(CURSOR, default="")) if self.asset_state_store else ""
+        return str(await self.asset_state_store.aget(CURSOR, default="")) if self.asset_state_store is not None else ""
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         cursor = await self._cursor()
@@ -58,6 +58,6 @@ class NewDeliveries(BaseEventTrigger):
                     new = sorted(key for key, etag in found.items() if known.get(key) != etag)
                     yield TriggerEvent({"source": self.source, "deliveries": new[:20], "count": len(new)})  # type: ignore[no-untyped-call]
                     cursor, known = standing, found
-                    if self.asset_state_store:
+                    if self.asset_state_store is not None:
                         await self.asset_state_store.aset(CURSOR, cursor)
             await asyncio.sleep(self.poll_every_s)

@@ -66,6 +66,7 @@ class ProcessStepOperator(StepJob):
 
     def __init__(self, *, plate: StepPlate, addresses: dict[str, str], config: dict[str, Any], **kwargs: Any) -> None:
         self.set_up(plate, addresses, config)
+        self._shell: subprocess.Popen[bytes] | None = None
         super().__init__(**kwargs)
 
     def environment_name(self) -> str:
@@ -81,7 +82,7 @@ class ProcessStepOperator(StepJob):
         folder(job).mkdir(parents=True)
         (folder(job) / OWNER).write_text(json.dumps(labels))
         command = [str(python), "-u", "-m", f"tasks.{self.plate.name}", *arguments]
-        subprocess.Popen(
+        self._shell = subprocess.Popen(
             ["/bin/sh", "-c", SHELL, "step", str(folder(job)), *command],
             env=self._clean_environment() | environment, start_new_session=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -128,4 +129,7 @@ class ProcessStepOperator(StepJob):
         stop_process(job)
 
     def remove(self, job: str) -> None:
+        if self._shell is not None:
+            self._shell.wait(timeout=GRACE_S)  # it has ended, but is a zombie until its parent has looked
+            self._shell = None
         shutil.rmtree(folder(job), ignore_errors=True)

@@ -24,7 +24,7 @@ from visionloop_airflow.outcomes import StepLost, raise_outcome
 from visionloop_airflow.refs import RUN_FOLDER
 
 if TYPE_CHECKING:
-    from airflow.models.taskinstancekey import TaskInstanceKey
+    from airflow.sdk.types import TaskInstanceKey
 
 LABEL = "visionloop.step"
 

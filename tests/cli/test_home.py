@@ -47,7 +47,7 @@ def test_before_the_first_start_it_says_what_to_do(tmp_path):
 
 def test_two_commands_at_once_are_refused(tmp_path):
     home = Home(tmp_path)
-    other = "from pathlib import Path; from cli.home import Home\nwith Home(Path(%r)).locked(): pass" % str(tmp_path)
+    other = f"from pathlib import Path; from cli.home import Home\nwith Home(Path({str(tmp_path)!r})).locked(): pass"
     with home.locked():
         done = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=False)
     assert done.returncode != 0

@@ -1,0 +1,109 @@
+import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
+from airflow.api_fastapi.core_api.security import get_user
+from fastapi.testclient import TestClient
+
+from include.storage import open_store
+from visionloop_airflow.pages import app
+
+KEY = "runs/model__cells/r1/evaluate_model/report.html"
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("VISIONLOOP_STORE", f"file://{tmp_path}/store")
+    return open_store(f"file://{tmp_path}/store")
+
+
+@pytest.fixture
+def client(store):
+    app.dependency_overrides[get_user] = lambda: "ada"
+    yield TestClient(app, follow_redirects=False)
+    app.dependency_overrides.clear()
+
+
+def test_a_stranger_sees_nothing(store):
+    store.write(KEY, b"<p>secret numbers")
+    for path in (f"/artifacts/{KEY}", "/mlflow/model__cells/r1"):
+        answer = TestClient(app).get(path)
+        assert answer.status_code == 401
+        assert "secret" not in answer.text
+
+
+def test_a_report_is_shown_as_data_not_as_our_own_page(client, store):
+    store.write(KEY, b"<p>numbers")
+    answer = client.get(f"/artifacts/{KEY}")
+    assert (answer.status_code, answer.text) == (200, "<p>numbers")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["content-security-policy"].startswith("sandbox;")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "files/md5/ab/cdef.html",
+        "runs/../files/x.html",
+        "runs/%2e%2e/files/x.html",
+        "runs/model__cells/r1/train_detector/resume.pt",
+        "/etc/passwd.html",
+    ],
+    ids=["outside runs", "dots", "escaped dots", "weights", "absolute"],
+)
+def test_nothing_but_pages_below_runs_is_shown(client, store, key):
+    store.write("files/x.html", b"hidden")
+    store.write("files/md5/ab/cdef.html", b"hidden")
+    store.write("runs/model__cells/r1/train_detector/resume.pt", b"hidden")
+    answer = client.get(f"/artifacts/{key}")
+    assert answer.status_code == 404
+    assert "hidden" not in answer.text
+
+
+def test_a_page_that_is_not_there_yet_says_so(client):
+    answer = client.get("/artifacts/runs/a/b/c/<script>.html")
+    assert answer.status_code == 404
+    assert "appears when the step has finished" in answer.text
+    assert "<script>" not in answer.text
+
+
+@pytest.fixture
+def mlflow(monkeypatch):
+    """An MLflow that knows the training of run r1, by the REST API's documented answers."""
+    asked = []
+
+    class Server(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            asked.append((self.path, body))
+            known = "runs/model__cells/r1/train_detector" in body.get("filter", "")
+            runs = [{"info": {"run_id": "abc", "experiment_id": "7"}}] if known else []
+            answer = {"experiments": [{"experiment_id": "7"}]} if "experiments" in self.path else {"runs": runs}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *words):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Server) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.server_port}")
+        yield asked
+        server.shutdown()
+
+
+def test_the_mlflow_button_leads_to_the_training_of_this_run(client, mlflow, monkeypatch):
+    monkeypatch.setenv("VISIONLOOP_MLFLOW_UI", "https://mlflow.example/")
+    answer = client.get("/mlflow/model__cells/r1")
+    assert answer.status_code == 307
+    assert answer.headers["location"] == "https://mlflow.example/#/experiments/7/runs/abc"
+    assert client.get("/mlflow/model__cells/r2").status_code == 404
+
+
+def test_without_mlflow_there_is_a_sentence_not_a_traceback(client, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    answer = client.get("/mlflow/model__cells/r1")
+    assert answer.status_code == 502
+    assert "MLflow does not answer" in answer.text

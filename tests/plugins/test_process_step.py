@@ -1,0 +1,155 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from tests.plugins.conftest import StateStore, make_context, read_shown
+from visionloop_airflow.outcomes import StepBadInput, StepConfigError, StepFailed, StepLost
+from visionloop_airflow.process_step import ProcessStepOperator, folder, shell_of
+
+pytestmark = pytest.mark.usefixtures("root")
+
+
+@pytest.fixture
+def operator(plate):
+    return lambda **config: ProcessStepOperator(task_id="fake", plate=plate, addresses={}, config=config)
+
+
+def wait_for(check, within_s=15):
+    deadline = time.monotonic() + within_s
+    while not (found := check()):
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "error"),
+    [(2, StepConfigError), (3, StepBadInput), (99, AirflowSkipException), (1, StepFailed), (137, StepLost)],
+    ids=["configuration", "bad input", "nothing to do", "bug", "killed"],
+)
+def test_exit_codes_become_exceptions_with_the_steps_own_line(operator, context, exit_code, error):
+    with pytest.raises(error, match=r"fake: .*box 7 lies outside"):
+        operator(exit=exit_code, say=["12:00:00 ERROR fake: box 7 lies outside"]).execute(context)
+    assert not list((folder("x").parent).glob("*")), "a finished job leaves no record"
+
+
+def test_a_bug_shows_its_tracebacks_last_line(operator, context):
+    with pytest.raises(StepFailed, match="fake: KeyError: 'a bug'"):
+        operator(bug=True).execute(context)
+
+
+def test_the_step_is_told_who_runs_it_and_no_secret_of_airflows(operator, context, tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "airflow's own secret")
+    shown = tmp_path / "shown.json"
+    step = operator(show=str(shown))
+    step.addresses = {"bundle": "{run_folder}/pack_model/card.json", "dataset": "dataset://cells:latest"}
+    step.execute(context)
+    told = read_shown(shown)
+    run = "runs/model__cells/manual__2026-01-01T00_00_00_00_00"
+    assert told["argv"][told["argv"].index("--output") + 1] == f"{run}/fake"
+    assert f"bundle={run}/pack_model/card.json" in told["argv"]
+    assert "dataset=dataset://cells:latest" in told["argv"]
+    assert told["env"]["VISIONLOOP_STARTED_BY"] == "ada"
+    assert told["env"]["VISIONLOOP_RUN_ID"] == "manual__2026-01-01T00:00:00+00:00"
+    # sha256 of "nothing==1", by sha256sum
+    assert told["env"]["VISIONLOOP_ENVIRONMENT"] == "lock:6eef1543d939597a4578a4dea83a69b16fadfe0a100cbb9b7a0ebe921b7802d2"
+    assert "airflow's own secret" not in str(told)
+
+
+WORKER = """
+import sys
+sys.path[:0] = [{repo!r}, {plugins!r}]
+from pathlib import Path
+from visionloop_airflow import settings
+settings.ROOT = Path({root!r})
+from include.step.plate import StepPlate
+from tests.plugins.conftest import make_context
+from visionloop_airflow.process_step import ProcessStepOperator
+plate = StepPlate(name="fake", image="data", output="bundle", cpus=1, memory_mb=64, time_limit_minutes=1)
+ProcessStepOperator(task_id="fake", plate=plate, addresses={{}}, config={config!r}).execute(make_context())
+"""
+
+
+@pytest.fixture
+def lost_worker(root, plate):
+    """Start a step in a worker of its own, and kill the worker while the step runs."""
+
+    def start(**config):
+        repo = Path(__file__).resolve().parents[2]
+        code = WORKER.format(repo=str(repo), plugins=str(repo / "plugins"), root=str(root), config=config)
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as worker:
+            wait_for(lambda: Path(config["count"]).exists(), 60)
+            worker.send_signal(signal.SIGKILL)
+        ti = make_context()["ti"]
+        return ProcessStepOperator.job_name(ti.dag_id, ti.run_id, ti.task_id)
+
+    return start
+
+
+@pytest.mark.parametrize("was_noted", [True, False], ids=["the job was noted", "killed before it was noted"])
+def test_a_retry_after_a_lost_worker_finds_the_running_step(operator, lost_worker, tmp_path, was_noted):
+    config = {"sleep_s": 6, "count": str(tmp_path / "count")}
+    job = lost_worker(**config)
+    assert shell_of(job) is not None, "the step outlives its worker"
+    operator(**config).execute(make_context(store=StateStore(step_job=job) if was_noted else None))
+    assert Path(config["count"]).read_text() == "x", "the step ran once"
+
+
+def test_a_retry_after_a_lost_worker_takes_the_finished_result(operator, lost_worker, tmp_path):
+    config = {"sleep_s": 1, "count": str(tmp_path / "count")}
+    job = lost_worker(**config)
+    wait_for(lambda: (folder(job) / "exit_code").exists())
+    operator(**config).execute(make_context(store=StateStore(step_job=job)))
+    assert Path(config["count"]).read_text() == "x"
+
+
+def test_a_step_killed_with_its_shell_is_lost_and_runs_again(operator, lost_worker, tmp_path):
+    config = {"sleep_s": 2, "count": str(tmp_path / "count")}
+    job = lost_worker(**config)
+    os.killpg(shell_of(job).pid, signal.SIGKILL)
+    wait_for(lambda: shell_of(job) is None)
+    operator(**config).execute(make_context(store=StateStore(step_job=job)))
+    assert Path(config["count"]).read_text() == "xx"
+
+
+def test_on_kill_ends_the_step_and_its_children(operator, lost_worker, tmp_path):
+    job = lost_worker(sleep_s=60, child=True, count=str(tmp_path / "count"))
+    family = wait_for(lambda: [p for p in shell_of(job).children(recursive=True) if "sleep(300)" in " ".join(p.cmdline())])
+    step = operator()
+    step._job = job
+    step.on_kill()
+    assert shell_of(job) is None
+    assert not any(psutil.pid_exists(process.pid) for process in family)
+    assert not folder(job).exists()
+
+
+def test_a_recycled_pid_is_not_the_job(operator):
+    folder("old").mkdir(parents=True)
+    (folder("old") / "pid").write_text(str(os.getpid()))
+    assert shell_of("old") is None
+    assert operator().status("old") == "gone"
+
+
+def test_a_missing_environment_says_what_to_do(operator, context, monkeypatch, tmp_path):
+    monkeypatch.setenv("VISIONLOOP_VENVS", str(tmp_path / "nowhere"))
+    with pytest.raises(Exception, match="make setup"):
+        operator().execute(context)
+
+
+def test_the_reaper_ends_what_no_task_owns(lost_worker, tmp_path):
+    from visionloop_airflow.reaper import reap
+
+    job = lost_worker(sleep_s=60, count=str(tmp_path / "count"))
+    asked = []
+    assert reap(lambda found: asked.append((found.dag_id, found.run_id, found.task_id)) or "up_for_retry") == []
+    assert shell_of(job) is not None
+    assert asked == [("model__cells", "manual__2026-01-01T00:00:00+00:00", "fake")]
+    assert reap(lambda found: "failed") == [job]
+    assert shell_of(job) is None
