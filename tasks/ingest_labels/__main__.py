@@ -9,7 +9,8 @@ Writes  a label_batch card at `labels/<source>/batches/<id>.json`: those cards a
 
 Exit 99 if nothing is pending. A delivery whose file cannot be read (not JSON, lists missing) is refused, with the reason in the
 card, and the rest goes on; exit 3 if that leaves nothing. Anything smaller (a missing image, a box without numbers, an id used
-twice) is kept for validate_annotations to judge. To have a delivery taken in again, overwrite its annotations.json.
+twice) is kept for validate_annotations to judge. To have a delivery taken in again, change its annotations.json (the same bytes
+have the same ETag) or put it under another name.
 """
 
 from __future__ import annotations
