@@ -43,4 +43,5 @@ if ! $DOCKER image inspect $BASE_IMAGE >/dev/null 2>&1; then
     rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
     tar -C "$root" -c . | $DOCKER import - $BASE_IMAGE >/dev/null
 fi
-echo "engine $($DOCKER version --format '{{.Server.Version}}'), pid $(cat $PID_FILE 2>/dev/null || echo unknown), base image $BASE_IMAGE"
+pid=$(cat $PID_FILE 2>/dev/null || echo unknown)
+echo "engine $($DOCKER version --format '{{.Server.Version}}'), pid $pid, base image $BASE_IMAGE"

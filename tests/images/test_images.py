@@ -98,12 +98,10 @@ class TestEachImage:
 
     def test_is_compiled_already(self, client: str, images: dict[str, str], image: str) -> None:
         """Nothing can be compiled on a read-only root: it would be done again at every start."""
-        probe = (
-            "import sys, pydantic, json, include.errors, tasks\n"
-            "print([m.__name__ for m in list(sys.modules.values())"
-            " if (c := getattr(m, '__cached__', None)) and not __import__('os').path.exists(c)])"
-        )
-        assert run(client, images[image], "python", "-c", probe).strip() == "[]"
+        verbose = run(client, images[image], "sh", "-c", "python -v -c 'import include.step.run, mlflow, pyarrow' 2>&1")
+        origins = [line.split("code object from ")[1] for line in verbose.splitlines() if line.startswith("# code object from ")]
+        assert any(origin.startswith("'/opt/visionloop/include/") for origin in origins)
+        assert [origin for origin in origins if not origin.endswith(".pyc'")] == []
 
     def test_keeps_nothing_of_the_building_machine(self, client: str, images: dict[str, str], image: str) -> None:
         """No wheel, no certificates, and no index with a password in it."""
