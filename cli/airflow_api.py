@@ -81,11 +81,28 @@ class AirflowApi:
             for one in found
         ]  # fmt: skip
 
-    def log_lines(self, task: TaskState) -> list[str]:
-        """The log of a task's latest try, oldest line first; empty while there is none."""
+    def _log(self, task: TaskState) -> list[dict[str, Any]]:
         path = f"/dags/{task.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.task_id}/logs/{max(task.try_number, 1)}"
         answer = self.client.get(path, params={"full_content": True}, headers={"Accept": "application/json"})
-        if answer.is_error:
-            return []
-        content = answer.json().get("content") or []
-        return [line["event"] if isinstance(line, dict) else str(line) for line in content]
+        content = [] if answer.is_error else answer.json().get("content") or []
+        return [entry if isinstance(entry, dict) else {"event": str(entry)} for entry in content]
+
+    def log_lines(self, task: TaskState) -> list[str]:
+        """The log of a task's latest try, oldest line first; empty while there is none."""
+        return [line for entry in self._log(task) for line in (entry["event"], *_raised(entry)) if line.strip()]
+
+    def error_line(self, task: TaskState) -> str:
+        """Why a task failed, in its own words."""
+        errors = [line for entry in self._log(task) for line in _raised(entry) or _said(entry)]
+        return errors[-1] if errors else "its log does not say why"
+
+    def close(self) -> None:
+        self.client.close()
+
+
+def _raised(entry: dict[str, Any]) -> list[str]:
+    return [f"{one['exc_type']}: {one['exc_value']}" for one in entry.get("error_detail") or []]
+
+
+def _said(entry: dict[str, Any]) -> list[str]:
+    return [entry["event"]] if entry.get("level") in ("error", "critical") else []

@@ -56,12 +56,11 @@ def stage(store: Store, delivery: str) -> str | None:
     return None if any(bundle.dataset in having for bundle in bundles) else "model__trees"
 
 
-def fail_if_red(api: AirflowApi, progress: Progress, task: TaskState) -> None:
+def fail_if_red(api: AirflowApi, task: TaskState) -> None:
     """A failed task ends the demo, with its own error line and where to read more."""
     if task.state == "failed":
-        errors = [line for line in api.log_lines(task) if line.strip()]
         raise StackError(
-            f"{task.dag_id} {task.task_id} failed: {progress.error_line(errors)}\n"
+            f"{task.dag_id} {task.task_id} failed: {api.error_line(task)}\n"
             f"  its log: {api.url}/dags/{task.dag_id}/runs/{task.run_id}/tasks/{task.task_id}\n"
             "  mend it, then `make demo` again: it goes on from here"
         )
@@ -78,7 +77,7 @@ def follow(api: AirflowApi, store: Store, progress: Progress, delivery: str) -> 
             if run["state"] in ACTIVE or seen.get(dag_id) != standing:
                 for task in api.tasks(dag_id, run["dag_run_id"]):
                     progress.show(task)
-                    fail_if_red(api, progress, task)
+                    fail_if_red(api, task)
             seen[dag_id] = standing
         if any(run["state"] in ACTIVE for run in runs.values()):
             last_active = time.monotonic()

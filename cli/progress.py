@@ -74,14 +74,8 @@ class Progress:
             self.line(f"  {text}")
 
     def _last_word(self, task: TaskState) -> str:
-        lines = [line for line in self.api.log_lines(task) if line.strip()]
+        lines = self.api.log_lines(task)
         return re.sub(r"^\S+ (INFO|WARNING) ", "", lines[-1]) if lines else "starting"
-
-    @staticmethod
-    def error_line(lines: list[str]) -> str:
-        """The line of a failed task's log that says why."""
-        telling = [line for line in lines if "ERROR" in line or "Error" in line]
-        return (telling or lines or ["no log"])[-1]
 
     def close(self) -> None:
         if self.status is not None:

@@ -1,0 +1,116 @@
+"""The whole loop in the process runtime: a real Airflow, MLflow, S3 server; new labels twice; everything killed at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+from tests.end_to_end import shapes
+from tests.end_to_end.loop import DAGS, Loop, command_line
+
+from cli.trace import as_dict, chain
+from include.lineage import Lineage
+from include.storage.addresses import ModelName
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory):
+    loop = Loop(tmp_path_factory.mktemp("loop"), epochs=4, VISIONLOOP_RUNTIME="process")
+    try:
+        loop.up()
+        yield loop
+    finally:
+        loop.close()
+
+
+def test_labels_that_land_become_a_champion(loop):
+    shapes.deliver(loop.store, "day-1", first_seed=0)
+    (decision,) = loop.decided(1)
+    assert decision.decision == "promoted"
+    assert loop.versions() == ["v1"]
+    kinds = {dag_id: [run["run_type"] for run in loop.runs(dag_id)] for dag_id in DAGS}
+    assert kinds == {dag_id: ["asset_triggered"] for dag_id in DAGS}
+
+
+def test_the_champion_knows_where_it_comes_from(loop):
+    version = Lineage().model_version(ModelName("shapes", "champion"))
+    tags = version.tags
+    assert tags["visionloop.dataset"] == "shapes:v1"
+    assert tags["visionloop.dag_id"] == "model__shapes"
+    assert tags["visionloop.started_by"] == "asset dataset/shapes"
+    assert len(tags["visionloop.git_commit"].removesuffix("-dirty")) == 40
+    assert tags["visionloop.environment"].startswith("lock:")
+    run = Lineage().client.get_run(version.run_id)
+    assert run.inputs.dataset_inputs[0].dataset.name == "shapes:v1"
+    assert len(run.inputs.dataset_inputs[0].dataset.digest) == 32
+    assert run.data.params["epochs"] == "4"
+    assert len(Lineage().client.get_metric_history(version.run_id, "train/loss")) >= 4
+    assert "test/ap50" in run.data.metrics
+    link = as_dict(chain(loop.store, tags["visionloop.bundle"]))
+    deliveries = []
+    while link["made_from"]:
+        link = link["made_from"][0]
+        deliveries = link["card"].get("deliveries", deliveries)
+    assert [one["item"] for one in deliveries] == ["inbox/shapes/day-1/annotations.json"]
+
+
+def test_a_delivery_that_is_not_json_turns_red_with_its_own_line(loop):
+    loop.store.write("inbox/shapes/broken/annotations.json", b"{ not json")
+    loop.until(lambda: (one := loop.task("labels__shapes", "ingest_labels")) and one.state == "failed", "a red task")
+    error = loop.api.error_line(loop.task("labels__shapes", "ingest_labels"))
+    assert error.startswith("StepBadInput: ingest_labels: ")
+    assert "inbox/shapes/broken/annotations.json" in error
+    assert loop.task("labels__shapes", "ingest_labels").try_number == 1, "bad input is not tried again"
+
+
+def test_a_killed_step_and_a_killed_scheduler_change_nothing_in_the_result(loop):
+    before = len(loop.promotions())
+    shapes.deliver(loop.store, "day-2", first_seed=100)
+    training = loop.until(lambda: loop.processes("tasks.train_detector"), "the training to start")
+    os.kill(training[-1].pid, signal.SIGKILL)
+    loop.until(
+        lambda: (one := loop.task("model__shapes", "train_detector")) and one.try_number == 2 and one.state == "running",
+        "a retry",
+    )
+    (scheduler,) = [process for process in loop.processes("airflow", "scheduler") if process.ppid() != 1 and is_main(process)]
+    scheduler.kill()
+    decisions = loop.decided(before + 1)
+    assert len(decisions) == before + 1
+    assert loop.versions() == ["v1", "v2"]
+    assert loop.task("model__shapes", "train_detector").state == "success"
+
+
+def is_main(process: psutil.Process) -> bool:
+    """The process that the supervisor started, not one of its workers."""
+    return "supervisord" in command_line(process.parent())
+
+
+def test_after_a_power_cut_the_loop_ends_as_if_nothing_had_happened(loop):
+    before = len(loop.promotions())
+    shapes.deliver(loop.store, "day-3", first_seed=200)
+    loop.until(lambda: loop.processes("tasks.train_detector"), "the training to start")
+    time.sleep(2)
+    assert loop.kill_everything() > 6
+    assert loop.processes() == []
+    loop.up()
+    decisions = loop.decided(before + 1, within_s=400)
+    assert len(decisions) == before + 1
+    assert loop.versions() == ["v1", "v2", "v3"]
+    registered = Lineage().client.search_model_versions("name = 'shapes'")
+    assert len(registered) == len(decisions)
+    champion = Lineage().champion("shapes")
+    promoted = [decision for decision in decisions if decision.decision == "promoted"]
+    assert champion.version == promoted[-1].champion_after
+
+
+def test_down_leaves_nothing_running_and_up_finds_everything_again(loop):
+    loop.down()
+    assert [command_line(process) for process in loop.processes()] == []
+    loop.up()
+    assert loop.versions() == ["v1", "v2", "v3"]
+    assert Lineage().champion("shapes") is not None
