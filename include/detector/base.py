@@ -29,7 +29,6 @@ class Detector(nn.Module, ABC):
     """
 
     image_px: int
-    onnx_images: int | None = None  # at once in the exported file; None: any number
 
     def __init__(self, config: Mapping[str, Any], classes: Sequence[str]) -> None:
         super().__init__()

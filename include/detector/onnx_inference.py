@@ -28,11 +28,14 @@ Found = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]  # one square's boxes (K
 
 
 def kept(found: Found, size_px: tuple[int, int], image_px: int, min_score: float, max_detections: int) -> Found:
-    """What is sure enough and has an area inside the picture of `size_px` (width, height), best first, in its pixels."""
+    """What is sure enough and has an area inside the picture of `size_px` (width, height), best first, in its pixels.
+
+    A score of 0 is never a detection: where a heat map has fewer peaks than K, the rest are fillers.
+    """
     boxes, scores, labels = found
     order = np.argsort(-scores, kind="stable")
     boxes, scores, labels = boxes_in_picture(boxes[order], size_px, image_px), scores[order], labels[order]
-    keep = (scores >= min_score) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    keep = (scores >= min_score) & (scores > 0) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     return boxes[keep][:max_detections], scores[keep][:max_detections], labels[keep][:max_detections]
 
 
@@ -62,8 +65,6 @@ class OnnxDetector:
         if METADATA not in metadata:
             raise ValueError(f"the ONNX model has no {METADATA!r} metadata: it was not exported by Visionloop")
         about = json.loads(metadata[METADATA])
-        number = self.session.get_inputs()[0].shape[0]
-        self.images_at_once = 1 if number == 1 else IMAGES_AT_ONCE
         self.image_px, self.classes = int(about["image_px"]), tuple(about["classes"])
         if classes is not None and tuple(classes) != self.classes:
             raise ValueError(f"the ONNX model detects {list(self.classes)}, expected {list(classes)}")
@@ -71,8 +72,8 @@ class OnnxDetector:
     def detect_arrays(self, images: Sequence[Image.Image], min_score: float = 0.05, max_detections: int = 100) -> list[Found]:
         """Per image: boxes (K, 4) x0 y0 x1 y1 in its pixels, scores (K,) falling, class indices (K,)."""
         found: list[Found] = []
-        for start in range(0, len(images), self.images_at_once):
-            squares = letterboxed(images[start : start + self.images_at_once], self.image_px)
+        for start in range(0, len(images), IMAGES_AT_ONCE):
+            squares = letterboxed(images[start : start + IMAGES_AT_ONCE], self.image_px)
             found += zip(*self.session.run(["boxes", "scores", "labels"], {"images": squares}), strict=True)
         return [kept(one, image.size, self.image_px, min_score, max_detections) for one, image in zip(found, images, strict=True)]
 

@@ -7,6 +7,7 @@ the detector from it without a network.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -74,8 +75,6 @@ def load_pretrained(name: str, classes: int) -> RTDetrV2ForObjectDetection:
 class RtDetrV2(Detector):
     """The transformers model behind the detector interface."""
 
-    onnx_images = 1  # its graph keeps the number of images that it was exported with
-
     def __init__(self, config: Mapping[str, Any], classes: Sequence[str]) -> None:
         super().__init__(config, classes)
         parsed = RtDetrV2Config.model_validate(config)
@@ -86,7 +85,8 @@ class RtDetrV2(Detector):
             self.network = RTDetrV2ForObjectDetection(RTDetrV2Config.from_dict(parsed.architecture))
         else:
             self.network = RTDetrV2ForObjectDetection(from_size(parsed.size, len(self.classes)))
-        self.config = {"family": parsed.family, "image_px": parsed.image_px, "architecture": self.network.config.to_dict()}
+        architecture = json.loads(self.network.config.to_json_string(use_diff=False))  # as it comes back from a card
+        self.config = {"family": parsed.family, "image_px": parsed.image_px, "architecture": architecture}
 
     def loss(self, images: Tensor, boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> dict[str, Tensor]:
         """`detr`: classes, boxes and GIoU of matched queries, of every decoder layer and of the denoising queries, weighted."""
