@@ -38,20 +38,24 @@ def bootstrap_uv() -> Path:
     return uv
 
 
+def pip_setting(name: str) -> str | None:
+    """What pip is told on this machine, by variable or by configuration file."""
+    if value := os.environ.get("PIP_" + name.upper().replace("-", "_")):
+        return value
+    command = [VENVS / "uv" / "bin" / "python", "-m", "pip", "config", "get", f"global.{name}"]
+    asked = subprocess.run(command, capture_output=True, text=True)
+    return asked.stdout.strip() or None
+
+
 def installer_environment() -> dict[str, str]:
-    """uv reads its own variables; pip's are honoured too, so a mirror or a wheel folder set up for pip serves both."""
+    """What uv is told: pip's settings are honoured, so a mirror or a wheel folder set up for pip serves both."""
     env = dict(os.environ)
-    for pip_name, uv_name in (
-        ("PIP_FIND_LINKS", "UV_FIND_LINKS"),
-        ("PIP_INDEX_URL", "UV_INDEX_URL"),
-        ("PIP_EXTRA_INDEX_URL", "UV_EXTRA_INDEX_URL"),
-    ):
-        if pip_name in env:
-            env.setdefault(uv_name, env[pip_name].replace(" ", ","))
+    for pip_name, uv_name in (("find-links", "UV_FIND_LINKS"), ("index-url", "UV_INDEX_URL")):
+        if uv_name not in env and (value := pip_setting(pip_name)):
+            env[uv_name] = ",".join(value.split())
     if "UV_FIND_LINKS" not in env:
-        env.setdefault(
-            "UV_TORCH_BACKEND", "auto"
-        )  # the build for this machine's GPU, or the CPU one: never gigabytes of CUDA for nothing
+        # the build for this machine's GPU, or the CPU one: never gigabytes of CUDA for nothing
+        env.setdefault("UV_TORCH_BACKEND", "auto")
     return env
 
 
