@@ -1,0 +1,1 @@
+"""What two or more of dags/, plugins/, tasks/ and cli/ share, and the team's YAML."""

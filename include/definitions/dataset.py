@@ -10,6 +10,8 @@ from include.definitions.base import Definition, Section
 
 
 class DatasetDefinition(Definition):
+    """Which sources feed it, and which classes it knows."""
+
     noun: ClassVar[str] = "dataset"
 
     sources: tuple[str, ...] = Field(min_length=1)

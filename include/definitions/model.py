@@ -10,6 +10,8 @@ from include.definitions.base import Definition, Section
 
 
 class ModelDefinition(Definition):
+    """One dataset, a schedule, and a section per step: what tasks/<step>/config.py describes."""
+
     noun: ClassVar[str] = "model"
 
     dataset: str
