@@ -42,8 +42,8 @@ def pip_setting(name: str) -> str | None:
     """What pip is told on this machine, by variable or by configuration file."""
     if value := os.environ.get("PIP_" + name.upper().replace("-", "_")):
         return value
-    command = [VENVS / "uv" / "bin" / "python", "-m", "pip", "config", "get", f"global.{name}"]
-    asked = subprocess.run(command, capture_output=True, text=True)
+    python = str(VENVS / "uv" / "bin" / "python")
+    asked = subprocess.run([python, "-m", "pip", "config", "get", f"global.{name}"], capture_output=True, text=True)
     return asked.stdout.strip() or None
 
 
@@ -59,6 +59,12 @@ def installer_environment() -> dict[str, str]:
     return env
 
 
+def pin(package: str) -> str:
+    """The line of requirements.txt that pins a package."""
+    lines = (IMAGES.parent / "requirements.txt").read_text().splitlines()
+    return next(line for line in lines if line.startswith(f"{package}=="))
+
+
 def install(name: str, extra: list[str]) -> None:
     """One environment: exactly what its lock says (plus the locks of `extra`, for tests)."""
     locks = [IMAGES / one / "requirements.lock" for one in (name, *extra)]
@@ -71,7 +77,7 @@ def install(name: str, extra: list[str]) -> None:
     if not (venv / "bin" / "python").exists():
         subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(venv)], check=True, env=env)
     # torch is pinned but not hashed: which build it is (CPU, CUDA) is this machine's matter
-    torch = ["torch==2.13.0"] if name == "torch" else []
+    torch = [pin("torch")] if name == "torch" else []
     command: list[str | Path] = [uv, "pip", "install", "-q", "--python", str(venv / "bin" / "python"), *torch]
     command += [word for lock in locks for word in ("-r", str(lock))]
     subprocess.run(command, check=True, env=env)
