@@ -8,19 +8,21 @@ because the stock operator starts a second container when a worker is lost (FACT
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 from airflow.providers.docker.operators.docker import DockerOperator
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 from docker.types import DeviceRequest
 from requests.exceptions import ConnectionError as EngineConnectionError
 from requests.exceptions import ReadTimeout
 from urllib3.exceptions import ProtocolError
 
+from include.errors import ConfigError
 from include.step.plate import StepPlate
 from visionloop_airflow import settings
 from visionloop_airflow.log_lines import LogLines
-from visionloop_airflow.outcomes import OUT_OF_MEMORY, StepLost
+from visionloop_airflow.outcomes import StepLost
 from visionloop_airflow.step_job import StepJob
 
 GRACE_S = 10
@@ -64,6 +66,8 @@ class DockerStepOperator(StepJob, DockerOperator):
         return [DeviceRequest(count=wanted, capabilities=[["gpu"]])] if wanted else None
 
     def start(self, job: str, arguments: list[str], environment: dict[str, str], labels: dict[str, str]) -> None:
+        if environment.get("VISIONLOOP_STORE", "").startswith("file:"):
+            raise ConfigError(f"{self.plate.name}: VISIONLOOP_STORE is a folder, which no container sees; use s3://…")
         command = ["python", "-u", "-m", f"tasks.{self.plate.name}", *arguments]
         image = settings.image_id(self.plate.image)
         host = self._host_config()
@@ -71,13 +75,22 @@ class DockerStepOperator(StepJob, DockerOperator):
             try:
                 self.cli.create_container(image, command, name=job, environment=environment, labels=labels, host_config=host)
                 break
+            except ImageNotFound:
+                raise ConfigError(f"{self.plate.name}: the engine has no image {image}; build it with `make images`") from None
             except APIError as error:
                 if error.status_code != CONFLICT or attempt == 2:
                     raise
                 if self.status(job) == "running":  # an earlier try died between starting it and noting that it did
                     return
                 self.remove(job)
-        self.cli.start(job)
+        try:
+            self.cli.start(job)
+        except APIError as error:
+            self.remove(job)
+            if "device driver" in str(error.explanation):
+                where = f"tasks/{self.plate.name}/step.toml asks for {self.plate.gpus} GPU, and this engine can give none"
+                raise ConfigError(f"{self.plate.name}: {where}; set VISIONLOOP_GPUS=0 to run without") from None
+            raise
 
     def _state(self, job: str) -> dict[str, Any] | None:
         try:
@@ -93,22 +106,22 @@ class DockerStepOperator(StepJob, DockerOperator):
         return "running" if state["Running"] else "finished"
 
     def follow(self, job: str, lines: LogLines) -> None:
-        errors = LogLines(lines.emit)  # each stream is decoded by itself
-        from_the_beginning = True
+        # logs(), not attach(): docker-py's attach replays nothing, and never returns if the container has ended already
+        shown_bytes = 0
         while True:
+            passed_bytes = 0
             try:
-                stream = self.cli.attach(job, stdout=True, stderr=True, stream=True, logs=from_the_beginning, demux=True)
-                for out, err in stream:
-                    errors.feed(out or b"")
-                    lines.feed(err or b"")
+                for chunk in self.cli.logs(job, stdout=True, stderr=True, stream=True, follow=True):
+                    lines.feed(chunk[max(0, shown_bytes - passed_bytes) :])
+                    passed_bytes += len(chunk)
+                    shown_bytes = max(shown_bytes, passed_bytes)
             except NotFound:
-                break
+                return
             except (EngineConnectionError, ReadTimeout, ProtocolError) as broken:
                 self.log.warning("the log stream broke (%s); following again", broken)
-            from_the_beginning = False
             if self.status(job) != "running":
-                break
-        errors.close()
+                return
+            time.sleep(1)
 
     def exit_code(self, job: str) -> tuple[int, bool]:
         try:
@@ -116,7 +129,7 @@ class DockerStepOperator(StepJob, DockerOperator):
         except NotFound:
             raise StepLost("the container was removed") from None
         state = self._state(job) or {}
-        return code, bool(state.get("OOMKilled")) and code == OUT_OF_MEMORY
+        return code, bool(state.get("OOMKilled")) and code != 0  # a killed child of the step ends it with another code
 
     def stop(self, job: str) -> None:
         try:

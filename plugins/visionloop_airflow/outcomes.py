@@ -10,7 +10,9 @@ from datetime import timedelta
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
-OUT_OF_MEMORY = 137  # 128 + SIGKILL
+from include.errors import ConfigError
+
+KILLED = (137, -9)  # 128 + SIGKILL, as a shell and as Python say it
 
 
 class StepFailed(AirflowException):
@@ -36,7 +38,7 @@ class StepOutOfMemory(StepFailed):
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(
-            exception=[StepConfigError, StepBadInput, StepOutOfMemory],
+            exception=[ConfigError, StepConfigError, StepBadInput, StepOutOfMemory],
             action=RetryAction.FAIL,
             reason="another try would end the same way",
         ),
@@ -56,6 +58,6 @@ def raise_outcome(step: str, exit_code: int, error_line: str, ran_out_of_memory:
         raise StepOutOfMemory(
             f"{step}: killed at its memory limit of {memory_mb} MB (tasks/{step}/step.toml); last line: {error_line}"
         )
-    if exit_code in (137, -9):
+    if exit_code in KILLED:
         raise StepLost(f"{step}: killed from outside; last line: {error_line}")
     raise {2: StepConfigError, 3: StepBadInput}.get(exit_code, StepFailed)(said)

@@ -14,6 +14,11 @@ from typing import Literal, cast
 from include.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
+FOR_STEPS = (
+    "VISIONLOOP_STORE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION",
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+    "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN",
+)  # fmt: skip
 Runtime = Literal["process", "docker"]
 
 
@@ -73,15 +78,7 @@ def git_commit() -> str:
 
 def addresses_and_secrets() -> dict[str, str]:
     """What every step needs to reach the store and MLflow."""
-    wanted = (
-        "VISIONLOOP_STORE",
-        "MLFLOW_TRACKING_URI",
-        "AWS_ENDPOINT_URL",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_REGION",
-    )
-    return {name: value for name in (*wanted, "AWS_SESSION_TOKEN") if (value := os.environ.get(name))}
+    return {name: value for name in FOR_STEPS if (value := os.environ.get(name))}
 
 
 def docker_network() -> str:

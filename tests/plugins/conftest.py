@@ -14,7 +14,7 @@ from include.step.plate import StepPlate
 from visionloop_airflow import settings
 
 FAKE = '''
-"""Does what --config says: exit, say, sleep, write, take memory."""
+"""Does what --config says: exit, say, sleep, write, take memory, run a piece of code."""
 import json, os, pathlib, sys, time
 config = json.loads(sys.argv[sys.argv.index("--config") + 1])
 if "show" in config:
@@ -32,6 +32,8 @@ time.sleep(config.get("sleep_s", 0))
 hog = bytearray(config.get("hog_mb", 0) * 2**20)
 for page in range(0, len(hog), 4096):
     hog[page] = 1
+if "run" in config:
+    exec(config["run"])
 if config.get("bug"):
     raise KeyError("a bug")
 sys.exit(config.get("exit", 0))
