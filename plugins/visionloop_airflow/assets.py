@@ -1,4 +1,8 @@
-"""What flows between the DAGs, as Airflow assets: each DAG is started by the asset of the one before."""
+"""What flows between the DAGs, as Airflow assets: each DAG is started by the asset of the one before.
+
+`x-` marks a scheme of our own: for any other, Airflow asks every provider whether it knows it, which imports boto3 (half a
+second) in each process that parses a DAG file.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +18,19 @@ def delivered(source: SourceDefinition) -> Asset:
     """New deliveries at a source, seen by its watcher."""
     trigger = NewDeliveries(source.name, source.prefix, source.poll_every_s)
     watcher = AssetWatcher(name=f"new_deliveries_{source.name}", trigger=trigger)
-    return Asset(f"delivered/{source.name}", uri=f"visionloop://delivered/{source.name}", watchers=[watcher])
+    return Asset(f"delivered/{source.name}", uri=f"x-visionloop://delivered/{source.name}", watchers=[watcher])
 
 
 def checked_labels(source: str) -> Asset:
-    return Asset(f"labels/{source}", uri=f"visionloop://labels/{source}")
+    return Asset(f"labels/{source}", uri=f"x-visionloop://labels/{source}")
 
 
 def dataset(name: str) -> Asset:
-    return Asset(f"dataset/{name}", uri=f"visionloop://dataset/{name}")
+    return Asset(f"dataset/{name}", uri=f"x-visionloop://dataset/{name}")
 
 
 def champion(model: str) -> Asset:
-    return Asset(f"champion/{model}", uri=f"visionloop://champion/{model}")
+    return Asset(f"champion/{model}", uri=f"x-visionloop://champion/{model}")
 
 
 def at(cron: str) -> CronTriggerTimetable:
