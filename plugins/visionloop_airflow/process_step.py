@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,20 +46,34 @@ def shell_of(job: str) -> psutil.Process | None:
     return process if alive else None
 
 
+def session_of(job: str) -> list[psutil.Process]:
+    """Every living process that the job started. Its shell leads a session, whose number stays taken while it has members."""
+    try:
+        leader = int((folder(job) / "pid").read_text())
+        if shell_of(job) is None and psutil.Process(leader).status() != psutil.STATUS_ZOMBIE:
+            return []  # a recycled pid: the job's session ended long ago
+    except (OSError, ValueError):
+        return []
+    except psutil.NoSuchProcess:
+        pass  # the shell is gone; what it started may not be
+    return [process for process in psutil.process_iter() if _session(process.pid) == leader]
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
+
+
 def stop_process(job: str) -> None:
-    """SIGTERM to the job's whole session, SIGKILL to what is left after GRACE_S."""
-    shell = shell_of(job)
-    if shell is None:
-        return
-    family = [shell, *shell.children(recursive=True)]
+    """SIGTERM to the job's whole session, SIGKILL to what is left after GRACE_S; also where its shell was killed alone."""
+    family = session_of(job)
     for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(shell.pid, number)
-        except ProcessLookupError:
-            return
+        for process in family:
+            with suppress(psutil.Error):
+                process.send_signal(number)
         _, family = psutil.wait_procs(family, timeout=GRACE_S)
-        if not family:
-            return
 
 
 class ProcessStepOperator(StepJob):
@@ -78,6 +93,7 @@ class ProcessStepOperator(StepJob):
         python = settings.step_python(self.plate.image)
         if not python.exists():
             raise ConfigError(f"{python} does not exist: run `make setup`")
+        stop_process(job)  # what a killed shell left behind would work beside us
         shutil.rmtree(folder(job), ignore_errors=True)
         folder(job).mkdir(parents=True)
         (folder(job) / OWNER).write_text(json.dumps(labels))

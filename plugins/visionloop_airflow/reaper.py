@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from visionloop_airflow import settings
-from visionloop_airflow.process_step import OWNER, shell_of, stop_process
+from visionloop_airflow.process_step import OWNER, session_of, stop_process
 
 log = logging.getLogger(__name__)
 # In these states a task owns its job, or will look for it: after a lost worker the next try reattaches.
@@ -31,7 +31,7 @@ def process_jobs() -> Iterator[Job]:
     """Jobs of the process runtime that are alive."""
     for path in sorted((settings.home() / "steps").glob(f"*/{OWNER}")):
         name = path.parent.name
-        if shell_of(name) is not None:
+        if session_of(name):
             owner = json.loads(path.read_text())
             yield Job(
                 name,

@@ -124,6 +124,37 @@ def test_a_broken_definition_is_named_and_the_others_keep_their_dags(definitions
     assert "include/datasets/cells.yaml: sources: got 'clinic', expected one of ['lab']" in error
 
 
+@pytest.mark.parametrize(
+    ("file", "line", "said"),
+    [
+        (
+            "models/wrong.yaml",
+            "train_detector: {epochs: many}",
+            "models/wrong.yaml: train_detector.epochs: 'many' is not of type",
+        ),
+        (
+            "models/wrong.yaml",
+            "train_detector: {epochs: 0}",
+            "models/wrong.yaml: train_detector.epochs: 0 is less than the minimum",
+        ),
+        ("models/wrong.yaml", "train_detector: {warm_start: yes}", "models/wrong.yaml: train_detector.warm_start: True is not"),
+        ("models/wrong.yaml", "nightly: sometimes", "models/wrong.yaml: nightly: got 'sometimes', expected a cron expression"),
+        ("sources/wrong.yaml", "sweep: 99 * * * *", "sources/wrong.yaml: sweep: got '99 * * * *', expected a cron expression"),
+    ],
+    ids=["not a number", "too small", "not a choice", "not a cron", "no such minute"],
+)
+def test_a_value_of_which_no_dag_can_be_made_is_named_too(definitions, file, line, said):
+    definitions("sources/lab.yaml", "owner: ada\nkind: coco\nprefix: inbox/lab")
+    definitions("datasets/cells.yaml", "owner: ada\nsources: [lab]\nclasses: [cell]")
+    definitions("models/good.yaml", "owner: ada\ndataset: cells")
+    needed = {"models": "owner: ada\ndataset: cells", "sources": "owner: ada\nkind: coco\nprefix: inbox/x"}
+    definitions(file, f"{needed[file.split('/')[0]]}\n{line}")
+    bag = load(DAGS)
+    assert bag.dags.keys() == {"labels__lab", "dataset__cells", "model__good", "reap_steps"}
+    (error,) = bag.import_errors.values()
+    assert f"include/{said}" in error
+
+
 def test_unvalidated_labels_cannot_be_versioned(tmp_path):
     (tmp_path / "wrong.py").write_text(
         "from airflow.sdk import DAG\n"

@@ -119,6 +119,17 @@ def test_a_step_killed_with_its_shell_is_lost_and_runs_again(operator, lost_work
     assert Path(config["count"]).read_text() == "xx"
 
 
+def test_a_step_whose_shell_alone_was_killed_does_not_work_beside_the_next(operator, lost_worker, tmp_path):
+    config = {"sleep_s": 60, "count": str(tmp_path / "count")}
+    job = lost_worker(**config)
+    (orphan,) = shell_of(job).children()
+    shell_of(job).kill()
+    wait_for(lambda: shell_of(job) is None)
+    assert orphan.is_running()
+    operator(sleep_s=0).execute(make_context(store=StateStore(step_job=job)))
+    assert not orphan.is_running()
+
+
 def test_on_kill_ends_the_step_and_its_children(operator, lost_worker, tmp_path):
     job = lost_worker(sleep_s=60, child=True, count=str(tmp_path / "count"))
     family = wait_for(lambda: [p for p in shell_of(job).children(recursive=True) if "sleep(300)" in " ".join(p.cmdline())])
