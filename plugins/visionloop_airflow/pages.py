@@ -1,7 +1,7 @@
-"""Our pages in Airflow's web server: what steps wrote for people, and the way to MLflow. For logged-in users only.
+"""Our pages in Airflow's web server: what steps wrote for people, and the way to MLflow. For those who may see the DAG.
 
-/visionloop/artifacts/{key}       a page or picture below runs/
-/visionloop/mlflow/{dag}/{run}    the MLflow run of a DAG run's training
+/visionloop/artifacts/runs/{dag}/{run}/{task}/…   a page or picture that a task wrote
+/visionloop/mlflow/{dag}/{run}                    the MLflow run of a DAG run's training
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import os
 from typing import Any
 
 import httpx
-from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import FastAPI, HTTPException
+from airflow.api_fastapi.core_api.security import requires_access_dag
+from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from include.storage import open_store
@@ -24,14 +24,16 @@ SHOWN = {"text/html", "text/css", "image/png", "image/jpeg", "image/svg+xml", "a
 # Pages are data: their scripts and forms do not run with the rights of the person who looks at them.
 HEADERS = {"Content-Security-Policy": "sandbox; default-src 'self' data: 'unsafe-inline'", "X-Content-Type-Options": "nosniff"}
 
-app = FastAPI(title="Visionloop pages", docs_url=None, redoc_url=None, openapi_url=None)
+may_see_dag = requires_access_dag(method="GET")  # finds {dag_id} in the path; 401 for strangers, 403 for those who may not
+app = FastAPI(title="Visionloop pages", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(may_see_dag)])
 
 
-@app.get("/artifacts/{key:path}")
-def artifact(key: str, user: GetUserDep) -> Response:
-    """An object below runs/, with the type that its name says."""
+@app.get("/artifacts/runs/{dag_id}/{rest:path}")
+def artifact(dag_id: str, rest: str) -> Response:
+    """An object of a DAG's runs, with the type that its name says."""
+    key = f"runs/{dag_id}/{rest}"
     kind = mimetypes.guess_type(key)[0]
-    if not key.startswith("runs/") or ".." in key.split("/") or kind not in SHOWN:
+    if not {"", ".", ".."}.isdisjoint(key.split("/")) or kind not in SHOWN:
         raise HTTPException(404, "only pages and pictures below runs/ are shown here")
     try:
         data = open_store(os.environ["VISIONLOOP_STORE"]).read(key)
@@ -41,7 +43,7 @@ def artifact(key: str, user: GetUserDep) -> Response:
 
 
 @app.get("/mlflow/{dag_id}/{run}")
-def mlflow_run(dag_id: str, run: str, user: GetUserDep) -> Response:
+def mlflow_run(dag_id: str, run: str) -> Response:
     """To the MLflow run of this DAG run's training; a word of patience where there is none yet."""
     tracking = os.environ["MLFLOW_TRACKING_URI"].rstrip("/")
     shown_at = (os.environ.get("VISIONLOOP_MLFLOW_UI") or tracking).rstrip("/")

@@ -3,11 +3,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
-from airflow.api_fastapi.core_api.security import get_user
 from fastapi.testclient import TestClient
 
 from include.storage import open_store
-from visionloop_airflow.pages import app
+from visionloop_airflow.pages import app, may_see_dag
 
 KEY = "runs/model__cells/r1/evaluate_model/report.html"
 
@@ -20,7 +19,7 @@ def store(tmp_path, monkeypatch):
 
 @pytest.fixture
 def client(store):
-    app.dependency_overrides[get_user] = lambda: "ada"
+    app.dependency_overrides[may_see_dag] = lambda: None
     yield TestClient(app, follow_redirects=False)
     app.dependency_overrides.clear()
 
@@ -31,6 +30,37 @@ def test_a_stranger_sees_nothing(store):
         answer = TestClient(app).get(path)
         assert answer.status_code == 401
         assert "secret" not in answer.text
+
+
+def test_one_who_may_not_see_the_dag_does_not_see_its_runs(store, monkeypatch):
+    """As an auth manager with rights per DAG would say; whose rights are asked for is the path's DAG."""
+    from airflow.api_fastapi.core_api import security
+
+    asked = []
+
+    class Manager:
+        def is_authorized_dag(self, *, method, access_entity, details, user):
+            asked.append((method, details.id, user))
+            return details.id == "model__cells"
+
+    store.write(KEY, b"<p>cells")
+    store.write(KEY.replace("cells", "nuclei"), b"<p>nuclei")
+    monkeypatch.setattr(security, "get_auth_manager", Manager)
+    monkeypatch.setattr(security.DagModel, "get_team_name", lambda dag_id: None)
+    app.dependency_overrides[security.get_user] = lambda: "ada"
+    try:
+        client = TestClient(app)
+        assert client.get(f"/artifacts/{KEY}").text == "<p>cells"
+        assert client.get(f"/artifacts/{KEY.replace('cells', 'nuclei')}").status_code == 403
+        assert client.get("/artifacts/runs/model__cells/../model__nuclei/r1/evaluate_model/report.html").status_code == 403
+        assert client.get("/artifacts/runs/model__cells/%2e%2e/model__nuclei/r1/evaluate_model/report.html").status_code in (
+            403,
+            404,
+        )
+        assert client.get("/mlflow/model__nuclei/r1").status_code == 403
+    finally:
+        app.dependency_overrides.clear()
+    assert asked[0] == ("GET", "model__cells", "ada")
 
 
 def test_a_report_is_shown_as_data_not_as_our_own_page(client, store):
