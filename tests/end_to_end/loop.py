@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
-from tests.end_to_end import shapes
 
 from cli import stack as stacks
 from cli.airflow_api import AirflowApi, TaskState
@@ -17,6 +16,7 @@ from cli.home import Home, client_environment
 from cli.services import MARK
 from include.artifacts import Promotion
 from include.storage import Store, open_store
+from tests.end_to_end import shapes
 
 T = TypeVar("T")
 DAGS = ("labels__shapes", "dataset__shapes", "model__shapes")

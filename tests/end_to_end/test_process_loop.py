@@ -8,12 +8,13 @@ import time
 
 import psutil
 import pytest
-from tests.end_to_end import shapes
-from tests.end_to_end.loop import DAGS, Loop, command_line
 
 from cli.trace import as_dict, chain
 from include.lineage import Lineage
 from include.storage.addresses import ModelName
+from tests.end_to_end import shapes
+from tests.end_to_end.browser import logged_in
+from tests.end_to_end.loop import DAGS, Loop, command_line
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -66,6 +67,29 @@ def test_a_delivery_that_is_not_json_turns_red_with_its_own_line(loop):
     assert error.startswith("StepBadInput: ingest_labels: ")
     assert "inbox/shapes/broken/annotations.json" in error
     assert loop.task("labels__shapes", "ingest_labels").try_number == 1, "bad input is not tried again"
+
+
+def test_in_a_browser_the_red_task_says_why_and_buttons_lead_to_what_was_made(loop):
+    red = loop.task("labels__shapes", "ingest_labels")
+    checked = loop.task("labels__shapes", "validate_annotations", run=0)
+    trained = loop.task("model__shapes", "train_detector", run=0)
+    with logged_in(loop.stack) as page:
+
+        def open_task(task):
+            page.goto(f"{loop.api.url}/dags/{task.dag_id}/runs/{task.run_id}/tasks/{task.task_id}")
+
+        open_task(red)
+        page.get_by_text("inbox/shapes/broken/annotations.json").first.wait_for(timeout=60_000)
+        open_task(checked)
+        with page.expect_popup() as popup:
+            page.get_by_role("link", name="Data Docs").click(timeout=60_000)
+        popup.value.get_by_text("shapes").first.wait_for(timeout=30_000)
+        open_task(trained)
+        with page.expect_popup() as popup:
+            page.get_by_role("link", name="MLflow run").click(timeout=60_000)
+        popup.value.wait_for_url(f"{loop.stack.url('mlflow')}/**", timeout=60_000)
+        page.goto(f"{loop.api.url}/dags/model__shapes")
+        page.get_by_text("train, pack, score against the champion").first.wait_for(timeout=60_000)
 
 
 def test_a_killed_step_and_a_killed_scheduler_change_nothing_in_the_result(loop):
