@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing, suppress
 from typing import Any
 
 from airflow.providers.docker.operators.docker import DockerOperator
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowException
+from docker import APIClient
 from docker.errors import APIError, ImageNotFound, NotFound
-from docker.types import DeviceRequest
+from docker.types import DeviceRequest, LogConfig
 from requests.exceptions import ConnectionError as EngineConnectionError
 from requests.exceptions import ReadTimeout
 from urllib3.exceptions import ProtocolError
@@ -22,11 +26,13 @@ from include.errors import ConfigError
 from include.step.plate import StepPlate
 from visionloop_airflow import settings
 from visionloop_airflow.log_lines import LogLines
-from visionloop_airflow.outcomes import StepLost
+from visionloop_airflow.outcomes import EngineUnreachable, StepLost
 from visionloop_airflow.step_job import StepJob
 
 GRACE_S = 10
 CONFLICT = 409
+BROKEN = (EngineConnectionError, ReadTimeout, ProtocolError)
+NO_GPU = ("device driver", "nvidia")  # what an engine says without NVIDIA's runtime, and with it but without a driver
 
 
 def engine_url() -> str:
@@ -45,6 +51,22 @@ class DockerStepOperator(StepJob, DockerOperator):
     def environment_name(self) -> str:
         return settings.image_id(self.plate.image)
 
+    @property
+    def cli(self) -> APIClient:
+        try:
+            return super().cli
+        except AirflowException:
+            raise self._unreachable() from None
+
+    def _unreachable(self) -> EngineUnreachable:
+        return EngineUnreachable(f"{self.plate.name}: no Docker engine answers at {engine_url()}; start it, or set DOCKER_HOST")
+
+    def execute(self, context: Context) -> None:
+        try:
+            super().execute(context)
+        except BROKEN as broken:  # the step may well go on: the next try looks for it
+            raise self._unreachable() from broken
+
     def _host_config(self) -> Any:
         plate, limit = self.plate, float(self.cli.info()["NCPU"])
         return self.cli.create_host_config(
@@ -59,6 +81,7 @@ class DockerStepOperator(StepJob, DockerOperator):
             nano_cpus=int(min(plate.cpus, limit) * 1e9),  # a hard limit, unlike DockerOperator's cpus, which is a weight
             shm_size=plate.shm_mb * 2**20,
             device_requests=self._gpus(),
+            log_config=LogConfig(type=LogConfig.types.JSON),  # follow() reads it, whatever the engine's default
         )
 
     def _gpus(self) -> list[DeviceRequest] | None:
@@ -87,9 +110,10 @@ class DockerStepOperator(StepJob, DockerOperator):
             self.cli.start(job)
         except APIError as error:
             self.remove(job)
-            if "device driver" in str(error.explanation):
-                where = f"tasks/{self.plate.name}/step.toml asks for {self.plate.gpus} GPU, and this engine can give none"
-                raise ConfigError(f"{self.plate.name}: {where}; set VISIONLOOP_GPUS=0 to run without") from None
+            if self._gpus() and any(word in str(error.explanation) for word in NO_GPU):
+                wanted = f"tasks/{self.plate.name}/step.toml asks for {self.plate.gpus} GPU, but this engine has none to give"
+                remedy = "install nvidia-container-toolkit beside it, or set VISIONLOOP_GPUS=0 to run without"
+                raise ConfigError(f"{self.plate.name}: {wanted} ({error.explanation}); {remedy}") from None
             raise
 
     def _state(self, job: str) -> dict[str, Any] | None:
@@ -111,13 +135,14 @@ class DockerStepOperator(StepJob, DockerOperator):
         while True:
             passed_bytes = 0
             try:
-                for chunk in self.cli.logs(job, stdout=True, stderr=True, stream=True, follow=True):
-                    lines.feed(chunk[max(0, shown_bytes - passed_bytes) :])
-                    passed_bytes += len(chunk)
-                    shown_bytes = max(shown_bytes, passed_bytes)
+                with closing(self.cli.logs(job, stdout=True, stderr=True, stream=True, follow=True)) as stream:
+                    for chunk in stream:
+                        lines.feed(chunk[max(0, shown_bytes - passed_bytes) :])
+                        passed_bytes += len(chunk)
+                        shown_bytes = max(shown_bytes, passed_bytes)
             except NotFound:
                 return
-            except (EngineConnectionError, ReadTimeout, ProtocolError) as broken:
+            except BROKEN as broken:
                 self.log.warning("the log stream broke (%s); following again", broken)
             if self.status(job) != "running":
                 return
@@ -142,3 +167,8 @@ class DockerStepOperator(StepJob, DockerOperator):
             self.cli.remove_container(job, force=True, v=True)
         except NotFound:
             return
+        except APIError as error:
+            if error.status_code != CONFLICT:
+                raise
+            with suppress(NotFound):  # somebody else is removing it: its name is free only then
+                self.cli.wait(job, condition="removed", timeout=GRACE_S)

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from include.errors import ConfigError
 
-KILLED = (137, -9)  # 128 + SIGKILL, as a shell and as Python say it
+KILLED = (137, 143, -9, -15)  # by SIGKILL and SIGTERM, as a shell and as Python say it
 
 
 class StepFailed(AirflowException):
@@ -21,6 +21,10 @@ class StepFailed(AirflowException):
 
 class StepLost(StepFailed):
     """The step's process or container went away without a word."""
+
+
+class EngineUnreachable(StepFailed):
+    """The container engine does not answer. The step may well go on, and is found again when it does."""
 
 
 class StepConfigError(StepFailed):
@@ -43,6 +47,12 @@ RETRY_POLICY = ExceptionRetryPolicy(
             reason="another try would end the same way",
         ),
         RetryRule(exception=StepLost, action=RetryAction.RETRY, retry_delay=timedelta(seconds=5), reason="lost, not failed"),
+        RetryRule(
+            exception=EngineUnreachable,
+            action=RetryAction.RETRY,
+            retry_delay=timedelta(minutes=1),
+            reason="an engine that is being restarted needs a while",
+        ),
     ]
 )
 

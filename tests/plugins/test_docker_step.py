@@ -9,10 +9,13 @@ import subprocess
 import sys
 import tarfile
 import time
+import uuid
 from pathlib import Path
+from threading import Timer
 
 import docker
 import pytest
+from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowSkipException
 from docker.errors import DockerException
 
@@ -20,7 +23,15 @@ from include.errors import ConfigError
 from include.step.plate import StepPlate
 from tests.plugins.conftest import FAKE, StateStore, make_context
 from visionloop_airflow.docker_step import DockerStepOperator
-from visionloop_airflow.outcomes import StepBadInput, StepConfigError, StepFailed, StepLost, StepOutOfMemory
+from visionloop_airflow.outcomes import (
+    RETRY_POLICY,
+    EngineUnreachable,
+    StepBadInput,
+    StepConfigError,
+    StepFailed,
+    StepLost,
+    StepOutOfMemory,
+)
 from visionloop_airflow.reaper import reap
 
 pytestmark = [
@@ -36,6 +47,7 @@ RUN command -v python || ln -s /usr/bin/python3 /usr/local/bin/python; useradd -
 COPY fake.py /opt/visionloop/tasks/fake/__main__.py
 WORKDIR /opt/visionloop
 USER 10001
+LABEL made_for={session}
 """
 
 
@@ -56,14 +68,15 @@ def image(engine):
     base = next((one for one in BASES if one and engine.images.list(one)), None)
     if base is None:
         pytest.skip("no base image on this engine: run .ci/docker-engine.sh, or pull python:3.11-slim-bookworm")
+    session = uuid.uuid4().hex  # an image of one's own: other sessions may use the same engine
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as archive:
-        for name, text in (("Dockerfile", DOCKERFILE.format(base=base)), ("fake.py", FAKE)):
+        for name, text in (("Dockerfile", DOCKERFILE.format(base=base, session=session)), ("fake.py", FAKE)):
             entry = tarfile.TarInfo(name)
             entry.size = len(text.encode())
             archive.addfile(entry, io.BytesIO(text.encode()))
     context.seek(0)
-    built, _ = engine.images.build(fileobj=context, custom_context=True, tag="visionloop/fake:test", rm=True)
+    built, _ = engine.images.build(fileobj=context, custom_context=True, tag=f"visionloop/fake:{session}", rm=True)
     yield built.id
     engine.images.remove(built.id, force=True)
 
@@ -203,16 +216,42 @@ def test_a_retry_takes_the_finished_result_and_forgets_the_container(operator, l
     container = lost_worker(sleep_s=1)
     container.wait()
     store = StateStore(step_job=container.name)
-    operator(sleep_s=1).execute(make_context(store=store))
+    operator(exit=3).execute(make_context(store=store))  # would fail if it ran: but the first one's result is taken
     assert store == {}
     assert containers(engine, tmp_path / "home") == []
 
 
-def test_a_container_removed_under_way_is_lost_and_worth_another_try(operator, lost_worker):
+def test_a_container_killed_while_nobody_looked_runs_again(operator, lost_worker):
     container = lost_worker(sleep_s=60)
-    context = make_context(store=StateStore(step_job=container.name))
     container.kill()
-    operator(sleep_s=0).execute(context)  # the killed one is not mistaken for a success: a new one runs
+    container.wait()
+    with pytest.raises(StepBadInput):  # the killed one is not mistaken for a success
+        operator(exit=3).execute(make_context(store=StateStore(step_job=container.name)))
+
+
+@pytest.mark.parametrize("how", ["kill", "remove"])
+def test_a_container_that_goes_away_under_way_is_lost_and_worth_another_try(operator, engine, tmp_path, how):
+    def end():
+        (container,) = containers(engine, tmp_path / "home")
+        container.kill() if how == "kill" else container.remove(force=True)
+
+    store = StateStore()
+    timer = Timer(3, end)
+    timer.start()
+    with pytest.raises(StepLost, match="last line: begun") as lost:
+        operator(say=["12:00:00 INFO fake: begun"], sleep_s=60).execute(make_context(store=store))
+    timer.join()
+    assert RETRY_POLICY.evaluate(lost.value, try_number=1, max_tries=2).action == RetryAction.RETRY
+    with pytest.raises(StepBadInput):
+        operator(exit=3).execute(make_context(store=store))
+
+
+def test_an_engine_that_does_not_answer_is_named_and_waited_for(operator, context, tmp_path, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
+    with pytest.raises(EngineUnreachable, match=r"fake: no Docker engine answers at unix:.*no-engine.sock; start it") as down:
+        operator().execute(context)
+    decision = RETRY_POLICY.evaluate(down.value, try_number=1, max_tries=2)
+    assert (decision.action, decision.retry_delay.total_seconds()) == (RetryAction.RETRY, 60)
 
 
 def test_on_kill_leaves_no_container(operator, lost_worker, engine, tmp_path):
@@ -226,6 +265,7 @@ def test_on_kill_leaves_no_container(operator, lost_worker, engine, tmp_path):
 def test_the_reaper_ends_what_no_task_owns(lost_worker, engine, tmp_path):
     container = lost_worker(sleep_s=60)
     assert reap(lambda job: "up_for_retry") == []
+    assert [one.status for one in containers(engine, tmp_path / "home")] == ["running"]
     asked = []
     assert reap(lambda job: asked.append((job.dag_id, job.run_id, job.task_id)) or "failed") == [container.name]
     assert asked == [("model__cells", "manual__2026-01-01T00:00:00+00:00", "fake")]
@@ -249,8 +289,11 @@ def test_a_gpu_that_is_not_there_is_a_setting(context, engine):
         pytest.skip("this engine has GPUs")
     plate = StepPlate(name="fake", image="data", output="bundle", cpus=64, memory_mb=64, time_limit_minutes=1, gpus=1)
     step = DockerStepOperator(task_id="fake", plate=plate, addresses={}, config={})
-    with pytest.raises(ConfigError, match="VISIONLOOP_GPUS=0"):
+    with pytest.raises(
+        ConfigError, match=r"tasks/fake/step.toml asks for 1 GPU.*nvidia-container-toolkit.*VISIONLOOP_GPUS=0"
+    ) as said:
         step.execute(context)
+    assert RETRY_POLICY.evaluate(said.value, try_number=1, max_tries=2).action == RetryAction.FAIL
 
 
 def test_without_gpus_a_step_that_could_use_one_runs(context, monkeypatch):
