@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import httpx
 import psutil
 
+from cli.containers import end_containers
 from cli.home import Home, Stack, StackError, choose_ports, client_environment, say
 from cli.services import MARK, Service, airflow_environment, all_services, supervisor_config
 
@@ -141,12 +142,13 @@ def _signal(process: psutil.Process, number: int) -> None:
 
 
 def down(home: Home) -> int:
-    """Stop everything of this stack; data stays. Returns how many processes there were."""
+    """Stop everything of this stack; data stays. Returns how many processes and containers there were."""
     count = sum(1 for _ in leftovers(home))
     if (keeper := supervisor(home)) is not None:
         _signal(keeper, signal.SIGTERM)
         psutil.wait_procs([keeper], timeout=40)
-    return max(count, sweep(home))
+    count = max(count, sweep(home))
+    return count + end_containers(home)  # last: nothing is left that would start one
 
 
 def show_status(home: Home) -> bool:

@@ -37,7 +37,7 @@ from visionloop_airflow.reaper import reap
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.usefixtures("root"),
-    # docker-py leaves the sockets of log streams to the garbage collector
+    # docker-py leaves its connections to the garbage collector
     pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"),
 ]
 BASES = (os.environ.get("BASE_IMAGE"), "visionloop-base:bookworm", "python:3.11-slim-bookworm")
@@ -93,7 +93,7 @@ def installed(tmp_path, monkeypatch, image, engine):
     for container in left:
         container.remove(force=True, v=True)
     assert left == []
-    gc.collect()  # docker-py leaves the sockets of log streams to the garbage collector: here, where they are expected
+    gc.collect()  # docker-py leaves its connections to the garbage collector: here, where they are expected
 
 
 def containers(engine, home):
