@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from include.artifacts import Checkpoint
 from include.lineage import Lineage
 from include.storage.addresses import ModelName
 from tests.end_to_end import shapes
