@@ -15,7 +15,7 @@ from cli.home import Home, client_environment, is_free
 from include.artifacts import EvaluationReport, Promotion
 from include.storage import open_store
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.e2e, pytest.mark.timeout(1500)]
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -14,7 +14,7 @@ from include.storage.addresses import ModelName
 from tests.end_to_end import shapes
 from tests.end_to_end.loop import DAGS, Loop
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.e2e, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL_BASE = "visionloop-base:bookworm"  # .ci/docker-engine.sh makes it
 
@@ -63,11 +63,11 @@ def loop(engine, tmp_path_factory):
 
 
 def training(loop):
-    """The container of a training that is under way: its first epochs are done."""
+    """The container of a training that is under way: it has its pictures and its MLflow run."""
 
     def check():
         found = containers(loop, "train_detector")
-        return found if found and "epoch" in "".join(docker("logs", found[0], check=False)) else None
+        return found if found and "val pictures of shapes" in docker("logs", found[0], check=False).stderr else None
 
     (container,) = loop.until(check, "the training to be under way")
     return container
