@@ -36,13 +36,13 @@ PEERS = {"process": "bash", "docker": "docker_operator"}
 
 
 def built_image() -> str | None:
-    """The id of the built data image, where an engine has it."""
+    """A name of the built data image, where an engine has it (DockerOperator would try to pull it by its id)."""
     try:
         image = str(json.loads((Home().path / "images.json").read_text())["data"])
-        subprocess.run(["docker", "image", "inspect", image], check=True, capture_output=True)
+        command = ["docker", "image", "inspect", "--format", "{{index .RepoTags 0}}", image]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     except (OSError, KeyError, subprocess.CalledProcessError):
         return None
-    return image
 
 
 def bare_s(command: list[str]) -> float:
@@ -95,7 +95,7 @@ def main() -> None:
     """The table; exit 1 if a bound is missed."""
     image, ours = built_image(), services.airflow_environment
     dags = {"AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "benchmarks" / "overhead_dags")}
-    dags |= {"BENCHMARK_DOCKER": "yes" if image else "no", "BENCHMARK_TASKS": str(SAMPLES + 1)}
+    dags |= {"BENCHMARK_IMAGE": image or "", "BENCHMARK_TASKS": str(SAMPLES + 1)}
     services.airflow_environment = lambda *where: ours(*where) | dags
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder) / "home")

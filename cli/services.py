@@ -84,6 +84,7 @@ def airflow_environment(home: Home, stack: Stack) -> dict[str, str]:
         "AIRFLOW__API_AUTH__JWT_SECRET": stack.jwt_secret,
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",  # a lost worker is noticed within a minute and a half
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "20",  # and a lost scheduler's tasks within a minute, not five
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
 
@@ -128,6 +129,13 @@ def supervisor_config(home: Home, stack: Stack) -> Path:
             "stopasgroup=true", "killasgroup=true", f"stopwaitsecs={service.stop_wait_s}", "redirect_stderr=true",
             f"stdout_logfile={home.logs}/{service.name}.log", "stdout_logfile_maxbytes=20MB", "stdout_logfile_backups=1", "",
         ]  # fmt: skip
+    orphans = f"{home.venvs}/cli/bin/python -m cli.orphans"
+    lines += [
+        "[eventlistener:orphans]",
+        f"command={orphans}".replace("%", "%%"),
+        "events=PROCESS_STATE_EXITED,PROCESS_STATE_BACKOFF",
+    ]
+    lines += [f"stderr_logfile={home.logs}/orphans.log", ""]
     path = home.path / "supervisord.conf"
     path.touch(mode=0o600)
     path.write_text("\n".join(lines))

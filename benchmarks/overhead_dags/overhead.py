@@ -15,6 +15,7 @@ from visionloop_airflow.container_step import container_step
 
 CONFIG = {"source": "nobody", "prefix": "inbox/nobody"}
 COMMAND = f"-u -m tasks.ingest_labels --output runs/stock/ingest_labels --config '{json.dumps(CONFIG)}'"
+IMAGE = os.environ["BENCHMARK_IMAGE"]  # empty: no engine
 
 
 def step(runtime: str) -> Any:
@@ -34,7 +35,7 @@ def docker() -> DockerOperator:
     """What one would write without us, in a container."""
     return DockerOperator(
         task_id="ingest_labels",
-        image=settings.image_id("data"),
+        image=IMAGE,
         command=f"python {COMMAND}",
         environment=settings.addresses_and_secrets(),
         network_mode="host",
@@ -45,7 +46,7 @@ def docker() -> DockerOperator:
 
 
 CHAINS = {"process": lambda: step("process"), "bash": bash}
-if os.environ["BENCHMARK_DOCKER"] == "yes":
+if IMAGE:
     CHAINS |= {"docker": lambda: step("docker"), "docker_operator": docker}
 
 for name, make in CHAINS.items():

@@ -43,7 +43,7 @@ class Progress:
 
     epoch: int = 0  # finished epochs
     batch: int = 0  # finished batches of the next one
-    elapsed_s: float = 0.0
+    elapsed_s: float = 0.0  # in training and validation, tries that were killed included (as far as their work was saved)
     best_epoch: int = 0
     best_ap50: float | None = None
     curve: list[dict[str, Any]] = field(default_factory=list)
@@ -76,11 +76,12 @@ class Training:
         self.progress = Progress()
         self.loss = MeanMetric().to(self.device)
         self.loss.persistent(True)
-        self.saved_at = self.logged_at = time.monotonic()
+        self.saved_at = self.logged_at = self.counted_at = time.monotonic()
         torch.manual_seed(config.seed)
 
     def state(self) -> bytes:
         """Everything that the next batch depends on."""
+        self._count_time()
         out = io.BytesIO()
         torch.save({
             "detector": self.detector.state_dict(), "optimizer": self.optimizer.state_dict(),
@@ -107,6 +108,7 @@ class Training:
 
         Raises StepError where the loss is no longer a number, or the GPU's memory does not suffice.
         """
+        self.counted_at = time.monotonic()
         try:
             while self.progress.epoch < self.config.epochs:
                 self._epoch()
@@ -162,6 +164,11 @@ class Training:
         self.optimizer.step()
         self.average.update(self.detector)
         self.loss.update(loss.detach(), len(images))
+
+    def _count_time(self) -> None:
+        now = time.monotonic()
+        self.progress.elapsed_s += now - self.counted_at
+        self.counted_at = now
 
     def averaged(self, weights: dict[str, Tensor] | None = None) -> Detector:
         """A copy of the detector with the averaged weights, or with the given ones."""

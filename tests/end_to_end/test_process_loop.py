@@ -69,7 +69,6 @@ def test_a_delivery_that_is_not_json_turns_red_with_its_own_line(loop):
     assert loop.task("labels__shapes", "ingest_labels").try_number == 1, "bad input is not tried again"
 
 
-@pytest.mark.acceptance
 def test_in_a_browser_the_red_task_says_why_and_buttons_lead_to_what_was_made(loop):
     red = loop.task("labels__shapes", "ingest_labels")
     checked = loop.task("labels__shapes", "validate_annotations", run=0)

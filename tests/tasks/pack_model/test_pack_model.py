@@ -147,7 +147,10 @@ def test_step_killed_half_way_and_run_again_ends_as_if_never_killed(packed: Stor
         BUNDLE.rpartition("/")[0],
     ]
     first = subprocess.Popen(command, env=env, cwd=ROOT, stderr=subprocess.DEVNULL)
-    time.sleep(6)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("pack_model-*/build/bentoml")):  # BentoML is at work
+        assert time.monotonic() < deadline and first.poll() is None
+        time.sleep(0.02)
     first.kill()
     first.wait()
     assert not (tmp_path / "store" / BUNDLE).exists()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -64,11 +65,15 @@ def test_a_resumed_training_gives_the_same_weights(shapes: Pictures, stop_after:
     settings = config(augmentation={"mosaic": 0.5, "turn": True})
     undisturbed = training(shapes, settings)
     undisturbed.run()
-    with pytest.raises(Stop):
-        training(shapes, settings, save=save_and_stop).run()
+    stopped = training(shapes, settings, save=save_and_stop)
     resumed = training(shapes, settings)
+    started = time.monotonic()
+    with pytest.raises(Stop):
+        stopped.run()
     resumed.restore(saved[-1])
     resumed.run()
+    took_s = time.monotonic() - started
+    assert 0.5 * took_s < resumed.progress.elapsed_s <= took_s
     assert same(resumed.average.values, undisturbed.average.values)
     assert same(resumed.best_weights, undisturbed.best_weights)
     assert same(resumed.detector.state_dict(), undisturbed.detector.state_dict())
