@@ -20,9 +20,9 @@ def orphans(supervisor: int) -> Iterator[psutil.Process]:
     session = os.getsid(supervisor)
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.pid != supervisor and os.getsid(process.pid) == session:
-                if supervisor not in (parent.pid for parent in process.parents()):
-                    yield process
+            family = {process.pid, *(parent.pid for parent in process.parents())}
+            if os.getsid(process.pid) == session and supervisor not in family:
+                yield process
 
 
 def main() -> None:

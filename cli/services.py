@@ -117,7 +117,8 @@ def _quoted(environment: dict[str, str]) -> str:
 
 def supervisor_config(home: Home, stack: Stack) -> Path:
     """Write supervisord.conf: every service restarted when it dies, its whole process group ended with it."""
-    shared = client_environment(home, stack) | {MARK: str(home.path)}
+    # SPT_NOENV: Airflow's process titles would overwrite the environment that the mark is in
+    shared = client_environment(home, stack) | {MARK: str(home.path), "SPT_NOENV": "1"}
     lines = [
         "[supervisord]", f"pidfile={home.path}/supervisord.pid", f"logfile={home.logs}/supervisord.log",
         f"childlogdir={home.logs}", f"directory={ROOT}", "",

@@ -67,9 +67,20 @@ def open_archive(archive: bytes, folder: Path) -> OpenedBundle:
     """The archive's contents in `folder`. Raises BadInputError where the bytes are no whole archive."""
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
-            tar.extractall(folder, filter="data")
+            for member in tar:
+                _write(tar, member, folder)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise BadInputError(
             f"bundle archive: {len(archive)} bytes are no whole tar archive ({error}); pack the checkpoint again (pack_model)"
         ) from None
     return OpenedBundle(folder)
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """A file of the archive below `folder`, and nowhere else. (`extractall(filter="data")` came with Python 3.11.4.)"""
+    path = (folder / member.name).resolve()
+    if not (member.isfile() or member.isdir()) or not path.is_relative_to(folder.resolve()):
+        raise BadInputError(f"bundle archive: {member.name} is no plain file inside it; pack the checkpoint again (pack_model)")
+    if (content := tar.extractfile(member)) is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.read())

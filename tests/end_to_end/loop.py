@@ -98,6 +98,7 @@ class Loop:
 
         def check() -> list[Promotion]:
             quiet = all(run["state"] in ("success", "failed") for dag_id in DAGS for run in self.runs(dag_id))
+            assert [run["state"] for run in self.runs("model__shapes")][-1:] != ["failed"], self.standing()
             return found if quiet and len(found := self.promotions()) >= count else []
 
         return self.until(check, f"decision {count}", within_s)

@@ -14,7 +14,7 @@ from include.storage.addresses import ModelName
 from tests.end_to_end import shapes
 from tests.end_to_end.loop import DAGS, Loop
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL_BASE = "visionloop-base:bookworm"  # .ci/docker-engine.sh makes it
 
