@@ -49,7 +49,7 @@ def pip_setting(name: str) -> str | None:
 
 def installer_environment() -> dict[str, str]:
     """What uv is told: pip's settings are honoured, so a mirror or a wheel folder set up for pip serves both."""
-    env = dict(os.environ)
+    env = {"UV_SYSTEM_CERTS": "true"} | os.environ  # a company's proxy signs with a certificate that only the system knows
     for pip_name, uv_name in (("find-links", "UV_FIND_LINKS"), ("index-url", "UV_INDEX_URL")):
         if uv_name not in env and (value := pip_setting(pip_name)):
             env[uv_name] = ",".join(value.split())
@@ -95,7 +95,10 @@ def main() -> None:
     if sys.version_info < (3, 11):  # noqa: UP036 - this file meets whatever Python the machine has
         sys.exit(f"Visionloop needs Python 3.11 or newer; this is {sys.version.split()[0]} ({sys.executable})")
     for name in args.names:
-        install(name, args.extra)
+        try:
+            install(name, args.extra)
+        except subprocess.CalledProcessError:  # what it said is above
+            sys.exit(f"  {name}: not installed. Run this again when that is mended: what is installed stays so")
 
 
 if __name__ == "__main__":
