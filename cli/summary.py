@@ -45,10 +45,9 @@ def _(card: DatasetVersion) -> str:
 
 @outcome.register
 def _(card: Checkpoint) -> str:
-    start = "warm start from the champion" if card.warm_started_from else "from scratch"
-    return f"{start}, best epoch {card.best_epoch} of {card.epochs}, " + ", ".join(
-        f"{k} {v:.3f}" for k, v in card.metrics.items()
-    )
+    start = "from the champion" if card.warm_started_from else "from scratch"
+    scores = (f", {name} {card.metrics[name]:.3f}" for name in ("train/loss", "val/ap50") if name in card.metrics)
+    return f"{start}, best epoch {card.best_epoch} of {card.epochs}" + "".join(scores)
 
 
 @outcome.register
@@ -69,7 +68,9 @@ def _(card: ParityReport) -> str:
 
 @outcome.register
 def _(card: Promotion) -> str:
-    return f"{card.decision}: {'; '.join(card.reasons)}"
+    versus = "no champion yet" if card.champion_ap50 is None else f"champion {card.champion_ap50:.3f}"
+    missed = [reason for reason in card.reasons if reason.startswith("failed: ")]
+    return "; ".join([f"{card.decision}: AP50 {card.ap50:.3f}, {versus}", *missed])
 
 
 def addresses(stack: Stack) -> str:
@@ -94,7 +95,9 @@ def summary(store: Store, stack: Stack, seconds: float) -> str:
     lines += ["", "Dataset versions"] + [f"  {outcome(version)}   digest {version.digest}" for version in versions]
     lines += ["", "Models, scored on held-out regions that they never saw"]
     lines += [f"  on {report.dataset}: {outcome(report)}" for report in reports]
-    lines += ["", "Decisions"] + [f"  {decision.model}: {outcome(decision)}" for decision in decisions]
+    lines += ["", "Decisions"]
+    for decision in decisions:
+        lines += [f"  {decision.model}: {outcome(decision)}", *(f"    {reason}" for reason in decision.reasons)]
     promoted = [decision for decision in decisions if decision.decision == "promoted"]
     if promoted:
         lines += ["", f"Champion: {promoted[-1].model} version {promoted[-1].champion_after}, AP50 {promoted[-1].ap50:.3f}"]

@@ -22,6 +22,7 @@ from include.storage.addresses import ModelName
 CHAMPION = "champion"
 OUTPUT_TAG = "visionloop.output"
 BUNDLE_TAG = "visionloop.bundle"
+EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's pages are those for language models
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Lineage:
         if found is not None:
             return str(found.experiment_id)
         try:
-            return str(self.client.create_experiment(model))
+            return str(self.client.create_experiment(model, tags=EXPERIMENT))
         except MlflowException:
             found = self.client.get_experiment_by_name(model)  # did someone else make it meanwhile?
             if found is None:
@@ -70,8 +71,13 @@ class Lineage:
         """The run of this training: found again after a crash, made otherwise. Returns its id."""
         run_id = self.find_run(model, output)
         if run_id is None:
+            shown = {  # where MLflow's own pages look
+                "mlflow.user": tags.get("visionloop.started_by", ""),
+                "mlflow.source.name": tags.get("visionloop.task_id", ""),
+                "mlflow.source.git.commit": tags.get("visionloop.git_commit", ""),
+            }
             run = self.client.create_run(
-                self._experiment(model), run_name=tags.get("visionloop.run_id"), tags={OUTPUT_TAG: output, **tags}
+                self._experiment(model), run_name=tags.get("visionloop.run_id"), tags={OUTPUT_TAG: output, **shown, **tags}
             )
             run_id = str(run.info.run_id)
         source = f'{{"uri": "dataset://{dataset.label}"}}'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -15,7 +16,7 @@ from cli.home import Home, client_environment, is_free
 from include.artifacts import EvaluationReport, Promotion
 from include.storage import open_store
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.e2e, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -35,7 +36,27 @@ def visionloop(home, *words):
 
 
 @pytest.fixture(scope="module")
-def first(home):
+def interrupted(home):
+    """A demo stopped by Ctrl-C when labels are on their way in."""
+    environment = os.environ | {"VISIONLOOP_HOME": str(home.path)}
+    command = [str(ROOT / "visionloop"), "demo"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True) as demo:
+        for line in demo.stdout:
+            if "delivery 1 of 2 is in" in line:
+                break
+        os.killpg(demo.pid, signal.SIGINT)
+        rest = demo.stdout.read()
+    return demo.returncode, rest, [process.cmdline() for process in stacks.leftovers(home)]
+
+
+def test_control_c_leaves_nothing_running(interrupted):
+    status, said, left = interrupted
+    assert (status, left) == (130, [])
+    assert "`make demo` goes on from here" in said
+
+
+@pytest.fixture(scope="module")
+def first(home, interrupted):
     with socket.socket() as squatter:  # somebody else's server, where Airflow would like to be
         if is_free(8080):
             squatter.bind(("127.0.0.1", 8080))
@@ -47,7 +68,6 @@ def test_it_ends_with_what_a_person_wants_to_know(first):
     assert first.returncode == 0, first.stdout + first.stderr
     for told in (
         "port 8080 is taken: airflow moves to",
-        "delivery 1 of 2 is in",
         "delivery 2 of 2 is in",
         "trees:v1",
         "trees:v2",
