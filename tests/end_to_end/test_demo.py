@@ -40,7 +40,10 @@ def interrupted(home):
     """A demo stopped by Ctrl-C when labels are on their way in."""
     environment = os.environ | {"VISIONLOOP_HOME": str(home.path)}
     command = [str(ROOT / "visionloop"), "demo"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True) as demo:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell's `&` would have it ignored
+    ) as demo:  # fmt: skip
         for line in demo.stdout:
             if "delivery 1 of 2 is in" in line:
                 break
