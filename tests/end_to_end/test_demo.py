@@ -61,6 +61,7 @@ def test_control_c_leaves_nothing_running(interrupted):
 @pytest.fixture(scope="module")
 def first(home, interrupted):
     with socket.socket() as squatter:  # somebody else's server, where Airflow would like to be
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if is_free(8080):
             squatter.bind(("127.0.0.1", 8080))
             squatter.listen()
