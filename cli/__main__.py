@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -10,17 +9,16 @@ import httpx
 import typer
 
 from cli import stack as stacks
-from cli.home import Home, StackError, client_environment, say
+from cli.dataset import change, look
+from cli.dataset.app import app as dataset_app
+from cli.home import Home, StackError, connect, say
 from include.errors import StepError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
-def connect() -> None:
-    """Point this process at the embedded stack, unless the caller's environment already points elsewhere."""
-    home = Home()
-    if "VISIONLOOP_STORE" not in os.environ:
-        os.environ.update(client_environment(home, home.stack()))
+app.add_typer(dataset_app, name="dataset")
+COMMANDS = (change, look)  # importing them adds their commands
 
 
 @app.command()

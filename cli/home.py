@@ -138,6 +138,13 @@ def client_environment(home: Home, stack: Stack) -> dict[str, str]:
     }
 
 
+def connect() -> None:
+    """Point this process at the embedded stack, unless the caller's environment already points elsewhere."""
+    home = Home()
+    if "VISIONLOOP_STORE" not in os.environ:
+        os.environ.update(client_environment(home, home.stack()))
+
+
 def say(line: str = "") -> None:
     """A line for the person at the terminal."""
     sys.stdout.write(f"{line}\n")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from include.artifacts.base import Card, Frozen, Md5
 
 
@@ -22,6 +24,7 @@ class DatasetVersion(Card):
 
     name: str
     version: str
+    operation: str = "build"  # or what made it from its parents: include/versions/operations/
     digest: Md5
     parents: tuple[str, ...]
     classes: tuple[str, ...]
@@ -31,6 +34,7 @@ class DatasetVersion(Card):
     size_bytes: int
     new_bytes: int
     checked_labels: tuple[str, ...]
+    counts: dict[str, int] = Field(default_factory=dict, description="what the operation did, in numbers")
 
     @property
     def standing_address(self) -> str:

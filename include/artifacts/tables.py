@@ -25,6 +25,10 @@ IMAGES = pa.schema(
         ("height_px", pa.float64()),
         ("group", pa.string()),  # what must not be torn apart by a split: scene, site, patient
         ("delivery", pa.string()),
+        (
+            "attributes",
+            pa.string(),
+        ),  # JSON object: what else the file says of it (site, camera, date); null: nothing
     ]
 )
 ANNOTATIONS = pa.schema(
@@ -39,6 +43,10 @@ ANNOTATIONS = pa.schema(
         ("width_px", pa.float64()),
         ("height_px", pa.float64()),
         ("is_crowd", pa.bool_()),
+        ("annotator", pa.string()),  # who drew it, who reviewed it, in which job: as the service names them
+        ("reviewer", pa.string()),
+        ("job", pa.string()),
+        ("attributes", pa.string()),  # JSON object; null: none
         ("raw", pa.string()),  # the annotation as it came, JSON: nothing is lost
     ]
 )
@@ -66,7 +74,8 @@ VERSION_IMAGES = pa.schema(
         ("group", pa.string()),
         ("split", pa.string()),  # "train", "val" or "test"
         ("source", pa.string()),
-        ("checked_labels", pa.string()),  # address of the card that its labels come from
+        ("checked_labels", pa.string()),  # address of the card that its labels come from; null: adopted or imported
+        ("attributes", pa.string()),  # JSON object: site, camera, date, tags …; null: none
     ]
 )
 VERSION_ANNOTATIONS = pa.schema(
@@ -80,6 +89,10 @@ VERSION_ANNOTATIONS = pa.schema(
         ("height_px", pa.float64()),
         ("is_crowd", pa.bool_()),
         ("origin", pa.string()),  # annotation_key
+        ("annotator", pa.string()),
+        ("reviewer", pa.string()),
+        ("job", pa.string()),
+        ("attributes", pa.string()),  # JSON object; null: none
     ]
 )
 
@@ -91,8 +104,8 @@ def to_parquet(table: pa.Table) -> bytes:
     return out.getvalue()
 
 
-def from_parquet(data: bytes) -> pa.Table:
-    return pq.read_table(io.BytesIO(data))
+def from_parquet(data: bytes, columns: list[str] | None = None) -> pa.Table:
+    return pq.read_table(io.BytesIO(data), columns=columns)
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:

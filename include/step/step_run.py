@@ -23,6 +23,8 @@ from include.step.plate import StepPlate
 from include.storage import ContentStore, Store
 from include.storage.addresses import DatasetName, clean
 from include.storage.content import md5_of
+from include.versions import aliases
+from include.versions.history import card_address, version_numbers
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -150,17 +152,13 @@ class StepRun(Generic[Config]):
 
 
 def resolve_dataset(store: Store, address: str) -> str:
-    """dataset://name:latest → the key of the newest version's card."""
+    """dataset://name:latest, or :alias → the key of the card of the version that it names now."""
     name = DatasetName.parse(address)
-    if name.version != "latest":
+    if name.is_fixed:
         return name.card
-    numbers = [
-        int(stem[1:])
-        for entry in store.list(name.folder)
-        if entry.key.endswith(".json")
-        for stem in [Path(entry.key).stem]
-        if stem[1:].isdigit()
-    ]
+    if name.version != "latest":
+        return DatasetName(name.name, aliases.resolve(store, name.name, name.version)).card
+    numbers = version_numbers(store, name.name)
     if not numbers:
         raise BadInputError(f"{address}: this dataset has no version yet; run its DAG dataset__{name.name}")
-    return DatasetName(name.name, f"v{max(numbers)}").card
+    return card_address(name.name, numbers[-1])

@@ -4,6 +4,7 @@
     labels/<source>/batches/<id>.json       label batches: together, the source's ledger
     labels/<source>/checked/<id>.json       the same batches, validated
     datasets/<name>/v<n>.json               dataset versions
+    datasets/<name>/aliases/<alias>/<n>.json   every move of a version's movable name
     models/<name>/promotions/<n>.json       every decision on a challenger, in order
 
 A movable name (`dataset://trees:latest`, `model://trees@champion`) is frozen when a run first uses it.
@@ -34,17 +35,22 @@ def task_folder(dag_id: str, run_id: str, task_id: str) -> str:
 
 @dataclass(frozen=True)
 class DatasetName:
-    """`dataset://name:version`; version is `v3` or the movable `latest`."""
+    """`dataset://name:version`; version is `v3`, or a movable name: `latest`, or an alias."""
 
     name: str
     version: str
 
     @classmethod
     def parse(cls, address: str) -> DatasetName:
-        found = re.fullmatch(r"dataset://([a-z0-9_-]+):(latest|v[1-9][0-9]*)", address)
-        if not found:
-            raise ConfigError(f"dataset address: got {address!r}, expected dataset://<name>:v<number> or dataset://<name>:latest")
+        found = re.fullmatch(r"(?:dataset://)?([a-z0-9_-]+):([a-z][a-z0-9_-]*)", address)
+        if not found or (re.fullmatch(r"v[0-9]*", found[2]) and not re.fullmatch(r"v[1-9][0-9]*", found[2])):
+            raise ConfigError(f"dataset address: got {address!r}, expected dataset://<name>:v<number>, …:latest, or …:<alias>")
         return cls(*found.groups())
+
+    @property
+    def is_fixed(self) -> bool:
+        """Names one version, now and for ever."""
+        return re.fullmatch(r"v[1-9][0-9]*", self.version) is not None
 
     @property
     def folder(self) -> str:

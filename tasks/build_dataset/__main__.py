@@ -19,7 +19,8 @@ from __future__ import annotations
 
 from include.artifacts import DatasetVersion
 from include.step.run import StepRun, main
-from tasks.build_dataset.build import build_next, version_of_this_run
+from include.versions.publish import version_of_this_run
+from tasks.build_dataset.build import build_next
 from tasks.build_dataset.config import BuildDataset
 
 
@@ -27,7 +28,7 @@ def build(step: StepRun[BuildDataset]) -> DatasetVersion:
     """The version that stands for this run: of an earlier try, or new. Raises NothingToDo."""
     while True:
         # asked again after a lost race: a store's client that retries can lose against itself
-        version = version_of_this_run(step) or build_next(step)
+        version = version_of_this_run(step, step.config.name) or build_next(step)
         if version is not None:
             return version
 

@@ -5,25 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from include.artifacts import CheckedLabels, DatasetVersion
-from include.artifacts.tables import from_parquet, to_parquet
+from include.artifacts.tables import from_parquet
 from include.errors import BadInputError, NothingToDo
 from include.step.run import StepRun
-from include.storage.content import in_threads
-from include.versions.history import card_address, read_version, version_numbers
-from include.versions.listing import digest_of, put_listing, read_listing
+from include.versions.contents import Contents
+from include.versions.history import card_address, version_numbers
+from include.versions.publish import describe
 from tasks.build_dataset.config import BuildDataset
-from tasks.build_dataset.files import coco_files, count_splits, version_tables
-from tasks.build_dataset.merge import Checked, Contents, check_classes, merge
-
-RECENT = 20  # versions among which a killed try looks for its own: others may have built meanwhile, but not that many
-
-
-def version_of_this_run(step: StepRun[BuildDataset]) -> DatasetVersion | None:
-    """The version that an earlier try of this run made before it was killed."""
-    name = step.config.name
-    recent = reversed(version_numbers(step.store, name)[-RECENT:])
-    versions = in_threads(lambda number: read_version(step.store, name, number), recent)
-    return next((version for version in versions if step.made(version)), None)
+from tasks.build_dataset.merge import Checked, check_classes, merge
 
 
 def build_next(step: StepRun[BuildDataset]) -> DatasetVersion | None:
@@ -36,7 +25,7 @@ def build_next(step: StepRun[BuildDataset]) -> DatasetVersion | None:
     if not fresh:
         known = f"{parent.label} has them all" if parent else "there are none"
         raise NothingToDo(f"no checked labels that are new to dataset {config.name}: {known}")
-    before = _contents(step, parent)
+    before = Contents.read(step.content, parent) if parent else Contents.empty()
     checked = [_checked(step, card) for card in fresh]
     check_classes(checked, before, config.classes)
     after = merge(before, checked, config.split.by_split)
@@ -62,13 +51,6 @@ def _fresh_labels(step: StepRun[BuildDataset], parent: DatasetVersion | None) ->
     return sorted(fresh.values(), key=lambda card: (card.made_by.ended_at, card.standing_address))
 
 
-def _contents(step: StepRun[BuildDataset], parent: DatasetVersion | None) -> Contents:
-    if parent is None:
-        return Contents.empty()
-    images, annotations = (from_parquet(step.content.get(md5)) for md5 in (parent.images_table, parent.annotations_table))
-    return Contents.of_version(images, annotations, parent.classes)
-
-
 def _checked(step: StepRun[BuildDataset], card: CheckedLabels) -> Checked:
     images, annotations = (from_parquet(step.content.get(md5)) for md5 in (card.images_table, card.annotations_table))
     if images["md5"].null_count:
@@ -79,31 +61,18 @@ def _checked(step: StepRun[BuildDataset], card: CheckedLabels) -> Checked:
 def _write(
     step: StepRun[BuildDataset], contents: Contents, parent: DatasetVersion | None, version: str, labels: list[str]
 ) -> DatasetVersion:
-    """Store tables, COCO files and listing; image bytes are there already. Raises NothingToDo if nothing changed."""
+    """The card, and all that it names. Raises NothingToDo if nothing changed."""
     config = step.config
-    images, annotations = version_tables(contents, config.classes)
-    coco = coco_files(config.name, config.classes, images, annotations)
-    sizes = dict(zip(images["md5"].to_pylist(), images["size_bytes"].to_pylist(), strict=True))
-    files = dict(zip(images["relpath"].to_pylist(), images["md5"].to_pylist(), strict=True))
-    for relpath, data in coco.items():
-        files[relpath] = step.content.put(data)
-        sizes[files[relpath]] = len(data)
-    if parent is not None and digest_of(files) == parent.digest:
+    fields = describe(step.content, config.name, config.classes, contents, [parent] if parent else [])
+    if parent is not None and fields["digest"] == parent.digest:
         raise NothingToDo(f"nothing changed: {len(labels)} new batches of checked labels leave {parent.label} as it is")
-    had = set(read_listing(step.content, parent.digest).values()) if parent else set()
     return step.card(
         DatasetVersion,
         name=config.name,
         version=version,
-        digest=put_listing(step.content, files),
         parents=(parent.standing_address,) if parent else (),
-        classes=config.classes,
-        images_table=step.content.put(to_parquet(images)),
-        annotations_table=step.content.put(to_parquet(annotations)),
-        splits=count_splits(images, annotations),
-        size_bytes=sum(sizes[md5] for md5 in files.values()),
-        new_bytes=sum(size for md5, size in sizes.items() if md5 not in had),
         checked_labels=(*(parent.checked_labels if parent else ()), *labels),
+        **fields,
     )
 
 

@@ -13,11 +13,9 @@ import pyarrow as pa
 
 from include.artifacts.tables import to_frame
 from include.errors import ConfigError
+from include.versions.contents import ANNOTATION_COLUMNS, IMAGE_COLUMNS, Contents, stack
+from include.versions.names import Names
 from include.versions.splits import Split, split_of
-from tasks.build_dataset.names import Names
-
-ANNOTATION_COLUMNS = ["md5", "class_name", "x_px", "y_px", "width_px", "height_px", "is_crowd", "origin"]
-IMAGE_COLUMNS = ["relpath", "md5", "size_bytes", "width_px", "height_px", "group", "split", "source", "checked_labels"]
 
 
 @dataclass(frozen=True)
@@ -28,28 +26,6 @@ class Checked:
     source: str
     images: pa.Table
     annotations: pa.Table
-
-
-@dataclass(frozen=True)
-class Contents:
-    """`images`: IMAGE_COLUMNS, one row per md5. `annotations`: ANNOTATION_COLUMNS; each belongs to the image of its md5."""
-
-    images: pd.DataFrame
-    annotations: pd.DataFrame
-    superseded: int = 0
-
-    @classmethod
-    def empty(cls) -> Contents:
-        return cls(pd.DataFrame(columns=IMAGE_COLUMNS), pd.DataFrame(columns=ANNOTATION_COLUMNS))
-
-    @classmethod
-    def of_version(cls, images: pa.Table, annotations: pa.Table, classes: tuple[str, ...]) -> Contents:
-        """From the tables of a version, VERSION_IMAGES and VERSION_ANNOTATIONS, and its classes in order."""
-        image_rows = to_frame(images)
-        rows = to_frame(annotations)
-        rows["md5"] = rows["image_id"].map(image_rows.set_index("image_id")["md5"])
-        rows["class_name"] = rows["category_id"].map(dict(enumerate(classes, 1)))
-        return cls(image_rows[IMAGE_COLUMNS], rows[ANNOTATION_COLUMNS])
 
 
 def merge(contents: Contents, checked: list[Checked], fractions: Mapping[Split, float]) -> Contents:
@@ -63,9 +39,11 @@ def _merge_one(contents: Contents, checked: Checked, fractions: Mapping[Split, f
     listed = to_frame(checked.images)
     came = listed.drop_duplicates("md5", keep="last")
     again = contents.images["md5"].isin(came["md5"])
+    newest = came.set_index("md5")["attributes"]
     kept = contents.images.assign(
         source=contents.images["source"].where(~again, checked.source),
         checked_labels=contents.images["checked_labels"].where(~again, checked.address),
+        attributes=contents.images["attributes"].where(~again, contents.images["md5"].map(newest)),
     )
     fresh = _new_rows(contents.images, came[~came["md5"].isin(contents.images["md5"])], checked, fractions)
     annotations = to_frame(checked.annotations)
@@ -74,15 +52,10 @@ def _merge_one(contents: Contents, checked: Checked, fractions: Mapping[Split, f
     standing = contents.annotations[~contents.annotations["md5"].isin(came["md5"])]
     return replace(
         contents,
-        images=_stack(kept, fresh),
-        annotations=_stack(standing, annotations[ANNOTATION_COLUMNS]),
+        images=stack(kept, fresh),
+        annotations=stack(standing, annotations[ANNOTATION_COLUMNS]),
         superseded=contents.superseded + int(again.sum()),
     )
-
-
-def _stack(above: pd.DataFrame, below: pd.DataFrame) -> pd.DataFrame:
-    """Both, one over the other. An empty frame has no types to offer: it is left out."""
-    return pd.concat([above, below], ignore_index=True) if len(above) and len(below) else (above if len(above) else below)
 
 
 def _new_rows(images: pd.DataFrame, came: pd.DataFrame, checked: Checked, fractions: Mapping[Split, float]) -> pd.DataFrame:
@@ -102,6 +75,7 @@ def _new_rows(images: pd.DataFrame, came: pd.DataFrame, checked: Checked, fracti
             "split": [known.get(group) or split_of(group, fractions) for group in groups],
             "source": checked.source,
             "checked_labels": checked.address,
+            "attributes": came["attributes"].array,
         },
         columns=IMAGE_COLUMNS,
     )

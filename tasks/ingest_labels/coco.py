@@ -2,7 +2,8 @@
 
 Format: https://cocodataset.org/#format-data. A file is refused whole only if its entries cannot be told apart; all else is
 kept with null or NaN for the rules of validate_annotations. Ids are normalised to text (`1`, `1.0` and `"1"` are the same
-id), because real files mix them. An image may state what a split must not tear apart in an extra key, `group`.
+id), because real files mix them. An image may state what a split must not tear apart in an extra key, `group`; an annotation
+who made it, in `annotator`, `reviewer`, `job`. Further plain values, and those in `attributes`, are kept as attributes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 
 Row = dict[str, Any]
 NOT_A_NUMBER = float("nan")
+# of COCO itself, or ours: what else an image says is its attributes (site, camera, date_captured …)
+IMAGE_KEYS = {"id", "file_name", "width", "height", "group", "attributes", "license", "flickr_url", "coco_url"}
 
 
 class Refused(Exception):
@@ -108,6 +111,20 @@ def path_in_delivery(file_name: object) -> tuple[str | None, str | None]:
     return ("/".join(parts), None) if parts else (None, "no file_name")
 
 
+def attributes(stated: object, further: dict[str, Any] | None = None) -> str | None:
+    """Plain values by name, as JSON; None for none. Values that are objects or lists are left out."""
+    found = {**(further or {}), **(stated if isinstance(stated, dict) else {})}
+    plain = {name: _plain(value) for key, value in found.items() if (name := _text(key)) is not None}
+    kept = {name: value for name, value in plain.items() if value is not None}
+    return json.dumps(kept, sort_keys=True) if kept else None
+
+
+def _plain(value: object) -> str | int | float | bool | None:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, int) else _text(value)
+
+
 def _images(entries: list[Any], source: str, delivery: str) -> tuple[list[Row], dict[str, str], dict[str, set[str]]]:
     """Rows, path by image key, and the keys that each image id stands for (two, if the file uses an id twice)."""
     rows: list[Row] = []
@@ -135,6 +152,7 @@ def _images(entries: list[Any], source: str, delivery: str) -> tuple[list[Row], 
                 "height_px": as_number(image.get("height")),
                 "group": as_id(image.get("group")),
                 "delivery": delivery,
+                "attributes": attributes(image.get("attributes"), {k: v for k, v in image.items() if k not in IMAGE_KEYS}),
             }
         )
     return rows, files, keys_of_id
@@ -165,5 +183,7 @@ def _annotation(raw: Any, key: str, keys_of_id: dict[str, set[str]], classes: di
         "class_name": classes.get(as_id(annotation.get("category_id")) or ""),
         **dict(zip(("x_px", "y_px", "width_px", "height_px"), numbers, strict=True)),
         "is_crowd": annotation.get("iscrowd") in (1, True, "1"),
+        **{who: as_id(annotation.get(who)) for who in ("annotator", "reviewer", "job")},
+        "attributes": attributes(annotation.get("attributes")),
         "raw": json.dumps(raw),
     }

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.artifacts.tables import ANNOTATIONS, IMAGES
+from include.versions.contents import Contents
+from include.versions.files import version_tables
+from include.versions.names import Names
 from include.versions.splits import Split
-from tasks.build_dataset.files import version_tables
-from tasks.build_dataset.merge import Checked, Contents, merge
-from tasks.build_dataset.names import Names
+from tasks.build_dataset.merge import Checked, merge
 
 FRACTIONS: list[dict[Split, float]] = [
     {"train": 0.5, "val": 0.2, "test": 0.3}, {"train": 0.1, "val": 0.1, "test": 0.8}, {"train": 1, "val": 0, "test": 0},

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from include.artifacts import SplitCount
 from include.artifacts.tables import VERSION_ANNOTATIONS, VERSION_IMAGES, to_frame
+from include.versions.contents import Contents
 from include.versions.splits import SPLITS, Split
-from tasks.build_dataset.merge import Contents
 
 
 def version_tables(contents: Contents, classes: Sequence[str]) -> tuple[pa.Table, pa.Table]:

@@ -1,0 +1,117 @@
+"""Keep, or leave out, the images that meet conditions on any column: site, camera, review state, date, tag, annotator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from include.artifacts import DatasetVersion
+from include.errors import ConfigError
+from include.step.step_run import StepRun
+from include.versions.contents import Contents
+from include.versions.publish import Made
+
+Comparison = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in", "contains"]
+
+
+class Condition(BaseModel):
+    """`column` is a column of images or annotations, or the name of one of their attributes; images are looked at first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: str
+    is_: Comparison = Field(default="==", alias="is")
+    value: str | int | float | bool | tuple[str | int | float | bool, ...]
+
+
+class Filter(BaseModel):
+    """Of an image column: whole images. Of an annotation column: single annotations (their images stay)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    operation: Literal["filter", "exclude"]
+    where: tuple[Condition, ...] = Field(min_length=1, description="all of them must hold")
+
+
+def apply(step: StepRun[Any], parents: Sequence[DatasetVersion], asked: Filter) -> Made:
+    """The one parent, less what the conditions leave out. Raises ConfigError for a column that is not there."""
+    (parent,) = parents
+    before = Contents.read(step.content, parent)
+    after = chosen(before, asked)
+    counts = {
+        "images_left_out": len(before.images) - len(after.images),
+        "annotations_left_out": len(before.annotations) - len(after.annotations),
+    }
+    return Made(after, parent.classes, counts)
+
+
+def chosen(contents: Contents, asked: Filter) -> Contents:
+    """What stays. An annotation stays where its image does."""
+    images, annotations = contents.images, contents.annotations
+    of_image = pd.Series(True, images.index)
+    of_annotation = pd.Series(True, annotations.index)
+    asks_annotations = False
+    for condition in asked.where:
+        if (column := column_of(images, condition.column)) is not None:
+            of_image &= holds(column, condition)
+        elif (column := column_of(annotations, condition.column)) is not None:
+            of_annotation &= holds(column, condition)
+            asks_annotations = True
+        else:
+            raise ConfigError(f"{asked.operation}: no column or attribute {condition.column!r}; there are: {known(contents)}")
+    met = of_annotation & annotations["md5"].isin(images["md5"][of_image])
+    if asked.operation == "filter":
+        keep_images, keep_annotations = of_image, met
+    elif asks_annotations:
+        keep_images, keep_annotations = pd.Series(True, images.index), ~met
+    else:
+        keep_images, keep_annotations = ~of_image, ~met
+    return Contents(images[keep_images].reset_index(drop=True), annotations[keep_annotations].reset_index(drop=True))
+
+
+def column_of(frame: pd.DataFrame, name: str) -> pd.Series[Any] | None:
+    """A column, or the values of an attribute (null where a row has none); None if no row has it."""
+    if name in frame and name != "attributes":
+        return frame[name]
+    values = attributes_of(frame).map(lambda found: found.get(name))
+    return values if values.notna().any() else None
+
+
+def attributes_of(frame: pd.DataFrame) -> pd.Series[Any]:
+    """Each row's attributes as a dict."""
+    return frame["attributes"].map(lambda text: json.loads(text) if isinstance(text, str) else {})
+
+
+def known(contents: Contents) -> str:
+    """Every name that a condition can use."""
+    frames = (contents.images, contents.annotations)
+    columns = {str(column) for frame in frames for column in frame if column != "attributes"}
+    return ", ".join(sorted(columns | {name for frame in frames for found in attributes_of(frame) for name in found}))
+
+
+def holds(column: pd.Series[Any], condition: Condition) -> pd.Series[bool]:
+    """Where the condition holds. A null meets only `!=` and `not in`. Numbers compare with numbers, all else as text."""
+    asked = condition.value
+    match condition.is_:
+        case "in" | "not in":
+            several = asked if isinstance(asked, tuple) else (asked,)
+            found = column.isin(list(several))
+            return found if condition.is_ == "in" else ~found
+        case "contains":
+            return column.map(lambda value: value is not None and str(asked) in str(value)).astype(bool)
+        case "==":
+            return column == asked
+        case "!=":
+            return column != asked
+    compare = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}[condition.is_]
+    try:
+        return getattr(column.dropna(), compare)(asked).reindex(column.index, fill_value=False).astype(bool)
+    except TypeError:
+        kind = type(column.dropna().iloc[0]).__name__
+        raise ConfigError(
+            f"{condition.column} {condition.is_} {asked!r}: the column holds {kind}, got {type(asked).__name__}"
+        ) from None

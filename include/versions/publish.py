@@ -1,0 +1,92 @@
+"""Write a version: tables, COCO files and listing by content, then the card under the next free number, create-only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from include.artifacts import DatasetVersion
+from include.artifacts.tables import to_parquet
+from include.errors import NothingToDo
+from include.step.step_run import StepRun
+from include.storage import ContentStore
+from include.storage.content import in_threads
+from include.versions.contents import Contents
+from include.versions.files import coco_files, count_splits, version_tables
+from include.versions.history import read_version, version_numbers
+from include.versions.listing import put_listing, read_listing
+
+RECENT = 20  # versions among which a killed try looks for its own: others may have built meanwhile, but not that many
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an operation made, before it is a version. `counts` go into the card, `report` (HTML) beside it."""
+
+    contents: Contents
+    classes: tuple[str, ...]
+    counts: dict[str, int] = field(default_factory=dict)
+    report: bytes | None = None
+
+
+def describe(
+    content: ContentStore, name: str, classes: Sequence[str], contents: Contents, parents: Iterable[DatasetVersion]
+) -> dict[str, Any]:
+    """A card's fields that follow from the contents; all bytes that they name are stored. Image bytes are there already."""
+    images, annotations = version_tables(contents, classes)
+    sizes = dict(zip(images["md5"].to_pylist(), images["size_bytes"].to_pylist(), strict=True))
+    files = dict(zip(images["relpath"].to_pylist(), images["md5"].to_pylist(), strict=True))
+    for relpath, data in coco_files(name, classes, images, annotations).items():
+        files[relpath] = content.put(data)
+        sizes[files[relpath]] = len(data)
+    had = {md5 for parent in parents for md5 in read_listing(content, parent.digest).values()}
+    return {
+        "digest": put_listing(content, files),
+        "classes": tuple(classes),
+        "images_table": content.put(to_parquet(images)),
+        "annotations_table": content.put(to_parquet(annotations)),
+        "splits": count_splits(images, annotations),
+        "size_bytes": sum(sizes[md5] for md5 in files.values()),
+        "new_bytes": sum(size for md5, size in sizes.items() if md5 not in had),
+    }
+
+
+def version_of_this_run(step: StepRun[Any], name: str) -> DatasetVersion | None:
+    """The version that an earlier try of this run made before it was killed."""
+    recent = reversed(version_numbers(step.store, name)[-RECENT:])
+    versions = in_threads(lambda number: read_version(step.store, name, number), recent)
+    return next((version for version in versions if step.made(version)), None)
+
+
+def publish_derived(
+    step: StepRun[Any], name: str, operation: str, parents: Sequence[DatasetVersion], made: Made
+) -> DatasetVersion:
+    """The next version of `name`, standing. Raises NothingToDo where its newest version is the same already."""
+    fields = describe(step.content, name, made.classes, made.contents, parents)
+    if made.report is not None:
+        step.store.write(f"{step.output}/report.html", made.report)
+    while True:
+        number = max(version_numbers(step.store, name), default=0)
+        if number and is_same(newest := read_version(step.store, name, number), fields):
+            raise NothingToDo(f"{operation} changed nothing: {newest.label} has the same images and labels")
+        version = step.card(
+            DatasetVersion,
+            name=name,
+            version=f"v{number + 1}",
+            operation=operation,
+            parents=tuple(parent.standing_address for parent in parents),
+            checked_labels=tuple(dict.fromkeys(address for parent in parents for address in parent.checked_labels)),
+            counts=made.counts,
+            **fields,
+        )
+        if step.store.create(version.standing_address, version.to_bytes()):
+            return version
+        if (earlier := version_of_this_run(step, name)) is not None:  # a client that retries can lose against itself
+            return earlier
+
+
+def is_same(version: DatasetVersion, fields: dict[str, Any]) -> bool:
+    """Nothing but the number would be new."""
+    mine = ("digest", "classes", "images_table", "annotations_table")
+    return all(getattr(version, one) == fields[one] for one in mine)

@@ -1,0 +1,1 @@
+"""Make a new dataset version from others, or from files in a bucket."""
