@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -53,5 +54,5 @@ def derive(step: StepRun[DeriveDataset]) -> DatasetVersion:
 def read_parents(step: StepRun[Any]) -> list[DatasetVersion]:
     """The versions that `parents` names, in its order; movable names are frozen for the run first."""
     named = [address for address in step.addresses["parents"].split(",") if address]
-    keys = [step.freeze(address, lambda address=address: resolve_dataset(step.store, address)) for address in named]
+    keys = [step.freeze(address, partial(resolve_dataset, step.store, address)) for address in named]
     return [step.card_at("parents", DatasetVersion, key) for key in keys]

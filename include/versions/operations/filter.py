@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -94,7 +95,7 @@ def known(contents: Contents) -> str:
 
 
 def holds(column: pd.Series[Any], condition: Condition) -> pd.Series[bool]:
-    """Where the condition holds. A null meets only `!=` and `not in`. Numbers compare with numbers, all else as text."""
+    """Where the condition holds. A null meets only `!=` and `not in`."""
     asked = condition.value
     match condition.is_:
         case "in" | "not in":
@@ -107,9 +108,10 @@ def holds(column: pd.Series[Any], condition: Condition) -> pd.Series[bool]:
             return column == asked
         case "!=":
             return column != asked
-    compare = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}[condition.is_]
+    compare = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}[condition.is_]
     try:
-        return getattr(column.dropna(), compare)(asked).reindex(column.index, fill_value=False).astype(bool)
+        met: pd.Series[bool] = compare(column.dropna(), asked).reindex(column.index, fill_value=False).astype(bool)
+        return met
     except TypeError:
         kind = type(column.dropna().iloc[0]).__name__
         raise ConfigError(
