@@ -306,9 +306,7 @@ def test_pictures_that_cannot_be_read_are_all_named(store: Store, tmp_path: Path
     put_version(store, "bad", ("Tree",), images, [])
     whole = ContentStore(store).put(png("b"))
     (tmp_path / "store/files/md5" / whole[:2] / whole[2:]).write_bytes(b"not a picture")
-    with pytest.raises(
-        BadInputError, match=r"2 of 4 pictures cannot be used: images/b.png: .*bytes changed.*images/deep.png.*16 bits"
-    ):
+    with pytest.raises(BadInputError, match=r"2 of 4 pictures cannot be used: images/b.png: .*changed.*images/deep.png.*16 bits"):
         derived(how("reencode", format="jpeg"), parents="dataset://bad:v1")
 
 
