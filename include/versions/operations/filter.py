@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from include.artifacts import DatasetVersion
 from include.errors import ConfigError
@@ -28,6 +29,19 @@ class Condition(BaseModel):
     is_: Comparison = Field(default="==", alias="is")
     value: str | int | float | bool | tuple[str | int | float | bool, ...]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, given: Any) -> Any:
+        """`site == north`, `width_px >= 32`, `annotator in ann,bob`: as people write it, in a terminal and in a form."""
+        if not isinstance(given, str):
+            return given
+        found = re.fullmatch(r"\s*(\S+?)\s*(==|!=|<=|>=|<|>|\bnot in\b|\bin\b|\bcontains\b)\s*(.+?)\s*", given)
+        if not found:
+            raise ValueError("expected <column> ==|!=|<|<=|>|>=|in|not in|contains <value>")
+        column, comparison, value = found.groups()
+        several = [plain(one) for one in value.split(",")]
+        return {"column": column, "is": comparison, "value": several if comparison.endswith("in") else plain(value)}
+
 
 class Filter(BaseModel):
     """Of an image column: whole images. Of an annotation column: single annotations (their images stay)."""
@@ -36,6 +50,15 @@ class Filter(BaseModel):
 
     operation: Literal["filter", "exclude"]
     where: tuple[Condition, ...] = Field(min_length=1, description="all of them must hold")
+
+
+def plain(text: str) -> Any:
+    """A number or a truth value where the text is one; else the text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text.strip().strip("'\"")
+    return value if isinstance(value, int | float | bool | str) else text.strip()
 
 
 def apply(step: StepRun[Any], parents: Sequence[DatasetVersion], asked: Filter) -> Made:
