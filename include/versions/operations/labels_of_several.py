@@ -42,14 +42,16 @@ def resolve(annotations: pd.DataFrame, images: pd.DataFrame, disputed: list[str]
 
 def same_boxes(annotations: pd.DataFrame) -> pd.Series[Any]:
     """Which boxes an earlier parent has already: of the same class, with IoU above SAME_BOX_IOU."""
-    again = pd.Series(False, annotations.index)
-    for _, rows in annotations.groupby(["md5", "class_name", "is_crowd"], sort=False):
-        boxes, parents = rows[SIDES].to_numpy(np.float64), rows["parent"].to_numpy()
+    again = np.zeros(len(annotations), bool)
+    every_box, of_parent = annotations[SIDES].to_numpy(np.float64), annotations["parent"].to_numpy()
+    groups = annotations.groupby(["md5", "class_name", "is_crowd"], sort=False).indices
+    for positions in groups.values():
+        boxes, parents = every_box[positions], of_parent[positions]
         kept: list[int] = []
         for number, box in enumerate(boxes):
             others = [one for one in kept if parents[one] != parents[number]]
             if others and iou(box, boxes[others]).max() > SAME_BOX_IOU:
-                again[rows.index[number]] = True
+                again[positions[number]] = True
             else:
                 kept.append(number)
-    return again
+    return pd.Series(again, annotations.index)
