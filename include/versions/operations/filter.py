@@ -126,7 +126,7 @@ def holds(column: pd.Series[Any], condition: Condition) -> pd.Series[bool]:
             found = column.isin(list(several))
             return found if condition.is_ == "in" else ~found
         case "contains":
-            return column.map(lambda value: value is not None and str(asked) in str(value)).astype(bool)
+            return column.map(lambda value: not pd.isna(value) and str(asked) in str(value)).astype(bool)
         case "==":
             return column == asked
         case "!=":
