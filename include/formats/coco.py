@@ -82,10 +82,9 @@ def _box(raw: Any, where: str, classes: dict[str, str], known: set[str], labels:
     labels.lost["segmentations"] += bool(raw.get("segmentation"))
     labels.lost["keypoints"] += bool(raw.get("keypoints"))
     annotator, reviewer, job = (None if raw.get(one) is None else str(raw[one]) for one in WHO)
-    return Box(
-        classes[str(raw["category_id"])], *map(float, numbers), raw.get("iscrowd") in (1, True), annotator, reviewer, job,
-        packed(stated),
-    )  # fmt: skip
+    x, y, width, height = map(float, numbers)
+    name, is_crowd = classes[str(raw["category_id"])], raw.get("iscrowd") in (1, True)
+    return Box(name, x, y, width, height, is_crowd, annotator, reviewer, job, packed(stated))
 
 
 def write(labels: Labels) -> Layout:

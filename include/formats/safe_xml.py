@@ -14,7 +14,7 @@ class BadXml(Exception):
     """The message says what is wrong, and where."""
 
 
-def elements(data: bytes, tag: str) -> Iterator[Element]:
+def elements(data: bytes, tag: str) -> Iterator[Element]:  # noqa: C901
     """Each element of that name, as it ends; no two are in memory together. Raises BadXml."""
     parser = expat.ParserCreate()
     parser.buffer_text = True

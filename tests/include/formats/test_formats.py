@@ -45,7 +45,8 @@ VOC = """<annotation><filename>a.jpg</filename><size><width>200</width><height>1
 CVAT = """<annotations><version>1.1</version><meta><task><labels><label><name>Tree</name></label></labels></task></meta>
 <image id="0" name="a.jpg" width="200" height="100" subset="Validation">
 <box label="Tree" occluded="1" xtl="10.00" ytl="20.00" xbr="40.50" ybr="60.00"><attribute name="age">7</attribute></box>
-<box label="Tree" rotation="45" xtl="1" ytl="1" xbr="2" ybr="2"/><polygon label="Tree" points="1,1;2,2;3,1"/></image></annotations>"""
+<box label="Tree" rotation="45" xtl="1" ytl="1" xbr="2" ybr="2"/><polygon label="Tree" points="1,1;2,2;3,1"/></image>
+</annotations>"""
 DATUMARO = json.dumps({
     "categories": {"label": {"labels": [{"name": "Tree"}]}},
     "items": [{"id": "a", "attr": {"site": "n"}, "image": {"path": "a.jpg", "size": [100, 200]}, "annotations": [
@@ -62,7 +63,8 @@ DATUMARO = json.dumps({
          ("Tree", 75, 25, 125, 75), "train", {}),
         # 1 to 200 is the whole width of 200 pixels; 21 to 100 the lower 80 of 100
         ("voc", {"Annotations/a.xml": VOC, "ImageSets/Main/test.txt": "a\n"}, ("Tree", 0, 20, 200, 100), "test", {}),
-        ("cvat", {"annotations.xml": CVAT}, ("Tree", 10, 20, 40.5, 60), "val", {"rotated boxes, left out": 1, "polygon shapes": 1}),
+        ("cvat", {"annotations.xml": CVAT}, ("Tree", 10, 20, 40.5, 60), "val",
+         {"rotated boxes, left out": 1, "polygon shapes": 1}),
         ("datumaro", {"annotations/train.json": DATUMARO}, ("Tree", 10, 20, 40.5, 60), "train", {}),
     ],
     ids=["coco", "yolo", "voc", "cvat", "datumaro"],
@@ -135,7 +137,7 @@ READ_A_FILE = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><annotati
 def test_xml_that_declares_entities_is_refused(name: Any, text: str) -> None:
     labels = FORMATS[name].read(tree({"Annotations/a.xml": text}))
     assert labels.images == []
-    with pytest.raises(BadInputError, match="1 problems: Annotations/a.xml: got line 1: got a document type"):
+    with pytest.raises(BadInputError, match=r"1 problems: Annotations/a.xml: got line 1: got a document type"):
         labels.problems.refuse("labels")
 
 
