@@ -4,7 +4,8 @@ A version that was adopted so can be used, exported and checked out with visionl
 files/md5 alone: `copy: true` copies them there, within the server, and then it works. Until then the objects must stay as they
 are: whoever changes or deletes one damages the version, and reading says so.
 
-Killed and started again it goes on: include/versions/objects.py. The listing and the labels are in memory, see the test.
+Killed and started again it goes on: include/versions/objects.py. Listing, labels and tables are in memory: about 4 kB an image
+(measured between 2,000 and 8,000 images without labels), so the step's 4 GB hold about 900,000.
 """
 
 from __future__ import annotations
