@@ -40,6 +40,19 @@ class Store:
     def read(self, key: str) -> bytes:
         return bytes(obstore.get(self.backend, key).bytes())
 
+    def chunks(self, key: str) -> Iterator[bytes]:
+        """The bytes in parts of a few MB: for what need not be in memory as a whole."""
+        for chunk in obstore.get(self.backend, key).stream():
+            yield bytes(chunk)
+
+    def start_of(self, key: str, length: int) -> bytes:
+        """The first bytes, fewer where there are not so many. An empty object has none."""
+        return bytes(obstore.get_range(self.backend, key, start=0, length=length)) if length else b""
+
+    def copy(self, key: str, to: str) -> None:
+        """Within the store: no byte comes here."""
+        obstore.copy(self.backend, key, to)
+
     def write(self, key: str, data: bytes) -> None:
         """Write or overwrite. For what may change: logs, progress, pages."""
         obstore.put(self.backend, key, data)

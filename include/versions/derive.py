@@ -11,11 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from include.artifacts import DatasetVersion
 from include.errors import ConfigError, NothingToDo
 from include.step.step_run import StepRun, resolve_dataset
+from include.versions.operations import adopt, merge, transform
 from include.versions.operations import filter as filtering
-from include.versions.operations import merge, transform
 from include.versions.publish import Made, publish_derived, version_of_this_run
 
-Operation = Annotated[filtering.Filter | transform.Transform | merge.Merge, Field(discriminator="operation")]
+Operation = Annotated[
+    filtering.Filter | transform.Transform | merge.Merge | adopt.Adopt,
+    Field(discriminator="operation", description="which one, and its parameters"),
+]
 Apply = Callable[[StepRun[Any], Sequence[DatasetVersion], Any], Made]
 # operation → what does it, fewest and most parents
 OPERATIONS: dict[str, tuple[Apply, int, int]] = {
@@ -23,6 +26,7 @@ OPERATIONS: dict[str, tuple[Apply, int, int]] = {
     "exclude": (filtering.apply, 1, 1),
     "transform": (transform.apply, 1, 1),
     "merge": (merge.apply, 2, 10_000),
+    "adopt": (adopt.apply, 0, 0),
 }
 
 
