@@ -47,7 +47,7 @@ def test_a_filter_keeps_images_by_attribute_with_their_boxes(store: Store, trees
          [("a.png", "Bush"), ("b.png", "Tree"), ("d.png", "Bush")]),
         ("filter", where("camera", 7) + where("relpath", "b", "contains"), ["b.png"], [("b.png", "Tree")]),
     ],
-    ids=["exclude images", "in", "boxes of a person", "null contains nothing", "not those of a person", "number", "two conditions"],
+    ids=["exclude images", "in", "boxes of a person", "null has nothing", "not those of a person", "number", "two conditions"],
 )  # fmt: skip
 def test_conditions(
     store: Store, trees: DatasetVersion, derived: Derived, operation: str, asked: Any, images: list[str], boxes: list[Any]
