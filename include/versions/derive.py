@@ -11,14 +11,18 @@ from include.artifacts import DatasetVersion
 from include.errors import ConfigError, NothingToDo
 from include.step.step_run import StepRun, resolve_dataset
 from include.versions.operations import filter as filtering
+from include.versions.operations import import_dvc
 from include.versions.publish import Made, publish_derived, version_of_this_run
 
-Operation = Annotated[filtering.Filter, Field(description="which one, and its parameters")]
+Operation = Annotated[
+    filtering.Filter | import_dvc.ImportDvc, Field(discriminator="operation", description="which one, and its parameters")
+]
 Apply = Callable[[StepRun[Any], Sequence[DatasetVersion], Any], Made]
 # operation → what does it, fewest and most parents
 OPERATIONS: dict[str, tuple[Apply, int, int]] = {
     "filter": (filtering.apply, 1, 1),
     "exclude": (filtering.apply, 1, 1),
+    "import_dvc": (import_dvc.apply, 0, 0),
 }
 
 
