@@ -229,9 +229,7 @@ def test_killed_and_started_again_it_goes_on(store: Store, cache: Caches, tmp_pa
     assert {entry.key for entry in store.list("files")} == {content_key(md5(data)) for data in files.values()}
 
 
-def test_the_digest_is_what_dvc_add_gives(
-    store: Store, cache: Caches, tmp_path: Path, dvc: Callable[..., str]
-) -> None:
+def test_the_digest_is_what_dvc_add_gives(store: Store, cache: Caches, tmp_path: Path, dvc: Callable[..., str]) -> None:
     folder = write(tmp_path / "repo" / "data", {"b.txt": b"a", "ä/ö.txt": b"b", "A.txt": b"", "z" * 50: b"c"})
     with cache(folder) as known:
         digest = digest_of(upload_folder(ContentStore(store), folder, known).files)
