@@ -1,10 +1,10 @@
 """Claim: a version comes from S3 into an empty folder at least 4 times faster than by `dvc pull`, every md5 checked.
 
-How: N files of 20 KB, no two alike, on a SeaweedFS server of its own, under one prefix in DVC's layout, from which both read. Ours:
-`check_out`, which checks each file; DVC: `dvc pull` as it comes, which checks none. Fresh processes, no cache; both folders
-are compared by path and size. Needs disk for about 4 times the files.
+How: N files of 20 KB, no two alike, on a SeaweedFS server of its own, under one prefix in DVC's layout, from which both read.
+Ours: `check_out`, which checks each file; DVC: `dvc pull` as it comes, which checks none. Fresh processes, no cache; both
+folders are compared by path and size. Needs disk for about 4 times the files (`--files`, default 100000).
 
-    .venv/cli/bin/python -m benchmarks.checkout_dataset [--files 100000]
+    .venv/cli/bin/python -m benchmarks.checkout_dataset
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.dvc_peer import (
+from benchmarks.beside_dvc.peer import (
     FILE_BYTES,
     PYTHON,
     ROOT,
@@ -70,7 +70,7 @@ def main() -> None:
         repository = Repository(scratch / "repository", store, variables)
         (repository.folder / "data.dvc").write_text(dvc_file(digest, files * FILE_BYTES, files, "data"))
         dvc = repository.run("pull", "-q")
-        if not sizes(scratch / "ours") == sizes(repository.folder / "data") or len(sizes(scratch / "ours")) != files:
+        if sizes(scratch / "ours") != sizes(repository.folder / "data") or len(sizes(scratch / "ours")) != files:
             sys.exit("the folders differ: the comparison is not of the same thing")
     print(f"{files:,} files of {FILE_BYTES:,} bytes")
     sys.exit(show([Compared(f"{files:,} files from S3", ours, dvc, TARGET)]))

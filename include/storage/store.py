@@ -54,6 +54,10 @@ class Store:
         """Write or overwrite. For what may change: logs, progress, pages."""
         obstore.put(self.backend, key, data)
 
+    def write_whole(self, key: str, data: bytes) -> None:
+        """Write or overwrite in one request, whatever the size: so the entry's etag is the md5."""
+        obstore.put(self.backend, key, data, use_multipart=False)
+
     def write_chunks(self, key: str, chunks: Iterator[bytes]) -> None:
         """Write or overwrite what is too large for memory. The key holds nothing new if `chunks` raises."""
         obstore.put(self.backend, key, chunks, use_multipart=True, chunk_size=CHUNK_BYTES * 2, max_concurrency=2)

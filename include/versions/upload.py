@@ -58,9 +58,10 @@ def upload_folder(
     files = {relpath: md5 for relpath, state in found if (md5 := cache.md5(relpath, state)) is not None}
     sizes = {files[relpath]: state.size_bytes for relpath, state in found if relpath in files}
     unsure = [relpath for relpath, _ in found if files.get(relpath) not in known]
-    there = {*known, *present(content.store, len(unsure))} if unsure else known
+    listed = present(content.store, len(unsure))
+    there = {*known, *(listed or ())}
     to_send = [relpath for relpath in unsure if files.get(relpath) not in there]
-    sender = _Sender(content.store, folder, there)
+    sender = _Sender(content.store, folder, there, is_all_known=listed is not None)
     sent, sent_bytes, done = 0, 0, len(found) - len(to_send)
     for one in as_they_end(sender.send, to_send, THREADS_LOCAL if content.store.folder else THREADS):
         files[one.relpath], sizes[one.md5] = one.md5, one.size_bytes
@@ -73,22 +74,23 @@ def upload_folder(
     return Uploaded(files, sizes, sent, sent_bytes)
 
 
-def present(store: Store, wanted: int) -> set[str]:
-    """Md5s of the objects in the store, where listing them costs less than trying to put `wanted` of them; else none.
+def present(store: Store, wanted: int) -> set[str] | None:
+    """Md5s of the objects in the store, where listing them costs less than trying to put `wanted` of them; else None.
 
     Md5s spread evenly: one of the 256 prefixes tells how many there are.
     """
     sample = sum(1 for _ in store.list("files/md5/00"))
     if sample * 256 > wanted * LISTED_PER_PUT:
-        return set()
+        return None
     return {found[1] + found[2] for entry in store.list("files/md5") if (found := KEY.fullmatch(entry.key))}
 
 
 class _Sender:
-    """What the threads share."""
+    """What the threads share. `is_all_known`: what is not in `there` is not in the store."""
 
-    def __init__(self, store: Store, folder: Path, there: Collection[str]) -> None:
-        self.store, self.folder, self.there = store, str(folder), there
+    def __init__(self, store: Store, folder: Path, there: set[str], is_all_known: bool) -> None:
+        self.store, self.folder, self.there, self.is_all_known = store, str(folder), there, is_all_known
+        self.claiming = threading.Lock()
         self.bulky = threading.Semaphore(4)
 
     def send(self, relpath: str) -> _Sent:
@@ -106,14 +108,28 @@ class _Sender:
 
     def _whole(self, data: bytes) -> tuple[str, int, bool]:
         md5 = md5_of(data)
-        return md5, len(data), md5 not in self.there and self.store.create(content_key(md5), data)
+        if not self._claim(md5):
+            return md5, len(data), False
+        if not self.is_all_known:
+            return md5, len(data), self.store.create(content_key(md5), data)
+        # Its bytes are its name, so overwriting is safe; the condition of a create costs the server a fifth more
+        self.store.write_whole(content_key(md5), data)
+        return md5, len(data), True
+
+    def _claim(self, md5: str) -> bool:
+        """True for the first who asks, unless it is there: of equal files one is sent."""
+        with self.claiming:
+            if md5 in self.there:
+                return False
+            self.there.add(md5)
+            return True
 
     def _in_parts(self, path: str) -> tuple[str, int, bool]:
         """Read twice: its md5 is its key. A file that changes in between is an error, and leaves nothing."""
         with open(path, "rb") as file:
             md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         size_bytes = os.stat(path).st_size
-        if md5 in self.there or self.store.exists(content_key(md5)):
+        if not self._claim(md5) or (not self.is_all_known and self.store.exists(content_key(md5))):
             return md5, size_bytes, False
         self.store.write_chunks(content_key(md5), _checked_chunks(path, md5))
         return md5, size_bytes, True

@@ -60,7 +60,7 @@ def apply(step: StepRun[Any], parents: Sequence[DatasetVersion], asked: ImportDv
     source = _Source(step.content, remote.store, _is_same_bucket(step.store, remote.store, asked.endpoint))
     pictures = {md5 for relpath, md5 in files.items() if PurePosixPath(relpath).suffix.lower() in PICTURES}
     wanted = sorted(set(files.values()))
-    source.there = present(step.store, len(wanted))
+    source.there = present(step.store, len(wanted)) or set()
     objects = {one.md5: one for one in as_they_end(lambda md5: source.take(md5, md5 in pictures), wanted, THREADS)}
     labels = read_labels(step.content, files)
     contents = contents_of(files, objects, labels, asked, step.config.name)

@@ -105,9 +105,10 @@ def test_an_export_into_a_repository_leaves_its_own_remote_alone(store: Store, d
     dvc(repo, "pull", "-q")
     assert (repo / "below/trees/images/a.png").read_bytes() == png("images/a.png")
     assert dvc(repo, "config", "core.remote").strip() == "there"
-    with pytest.raises(ConfigError, match="remote 'visionloop' is .*, expected .*elsewhere"):
-        elsewhere = open_store(f"file://{tmp_path}/elsewhere")
-        export(elsewhere, put_version(elsewhere, "trees", ("Tree",), IMAGES, []), repo)
+    elsewhere = open_store(f"file://{tmp_path}/elsewhere")
+    other = put_version(elsewhere, "trees", ("Tree",), IMAGES, [])
+    with pytest.raises(ConfigError, match=r"remote 'visionloop' is .*, expected .*elsewhere"):
+        export(elsewhere, other, repo)
 
 
 def test_an_export_does_not_replace_a_dvc_file_of_something_else(store: Store, tmp_path: Path) -> None:

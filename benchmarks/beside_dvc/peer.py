@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 VENVS = Path(os.environ.get("VISIONLOOP_VENVS") or ROOT / ".venv")
 DVC = VENVS / "dvc" / "bin" / "dvc"
 PYTHON = VENVS / "data" / "bin" / "python"
