@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from include.artifacts import DatasetVersion
 from include.errors import ConfigError, NothingToDo
 from include.step.step_run import StepRun, resolve_dataset
-from include.versions.operations import adopt, merge, transform
+from include.versions.operations import adopt, import_dvc, merge, transform
 from include.versions.operations import filter as filtering
 from include.versions.publish import Made, publish_derived, version_of_this_run
 
 Operation = Annotated[
-    filtering.Filter | transform.Transform | merge.Merge | adopt.Adopt,
+    filtering.Filter | transform.Transform | merge.Merge | adopt.Adopt | import_dvc.ImportDvc,
     Field(discriminator="operation", description="which one, and its parameters"),
 ]
 Apply = Callable[[StepRun[Any], Sequence[DatasetVersion], Any], Made]
@@ -27,6 +27,7 @@ OPERATIONS: dict[str, tuple[Apply, int, int]] = {
     "transform": (transform.apply, 1, 1),
     "merge": (merge.apply, 2, 10_000),
     "adopt": (adopt.apply, 0, 0),
+    "import_dvc": (import_dvc.apply, 0, 0),
 }
 
 
