@@ -2,7 +2,7 @@
 
 How: N files of 20 KB, no two alike, on a SeaweedFS server of its own, under one prefix in DVC's layout, from which both read.
 Ours: `check_out`, which checks each file; DVC: `dvc pull` as it comes, which checks none. Fresh processes, no cache; both
-folders are compared by path and size. Needs disk for about 4 times the files (`--files`, default 100000).
+folders are compared by path and size. Needs disk for about 4 times the files (`--files`: 100000).
 
     .venv/cli/bin/python -m benchmarks.checkout_dataset
 """

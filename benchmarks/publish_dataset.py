@@ -2,7 +2,7 @@
 
 How: N files of 20 KB, no two alike, and a SeaweedFS server of its own. Ours: hash, upload, write the directory object. DVC: `dvc
 add` and `dvc push`, to the same server or to a folder on the same disk; both digests are compared. Then 500 files are added and
-both publish again. Each in fresh processes, start to end. Needs disk for about 5 times the files (`--files`, default 100000).
+both publish again. Each in fresh processes, from start to end. Needs disk for about 5 times the files (`--files`: 100000).
 
     .venv/cli/bin/python -m benchmarks.publish_dataset
 """

@@ -13,6 +13,7 @@ import pytest
 
 from include.errors import BadInputError, ConfigError
 from include.storage import ContentStore, Store
+from include.storage.adopted import Lies
 from include.storage.content import content_key
 from include.versions.checkout import CheckedOut, check_out
 from include.versions.fetch import Link
@@ -231,3 +232,22 @@ def test_killed_and_started_again_it_goes_on(store: Store, cache: Caches, folder
         done = check_out(ContentStore(store), md5s, folder, known)
     assert (done.kept, done.written) == (len(there), 300 - len(there))
     assert held(folder) == files
+
+
+@pytest.mark.parametrize("link", ["copy", "sym"])
+def test_adopted_bytes_come_from_where_they_lie(store: Store, cache: Caches, folder: Path, link: Link) -> None:
+    content, md5 = ContentStore(store), hashlib.md5(b"a picture").hexdigest()
+    store.write("raw/a.png", b"a picture")
+    content.adopted.add([Lies(md5, "raw/a.png", "etag", 9)])
+    with cache(folder) as known:
+        assert check_out(content, {"images/a.png": md5}, folder, known, link=link).written == 1
+    assert held(folder) == {"images/a.png": b"a picture"}
+
+
+def test_an_adopted_object_that_changed_is_named(store: Store, cache: Caches, folder: Path) -> None:
+    content, md5 = ContentStore(store), hashlib.md5(b"a picture").hexdigest()
+    content.adopted.add([Lies(md5, "raw/a.png", "etag", 9)])
+    store.write("raw/a.png", b"another!!")
+    with cache(folder) as known, pytest.raises(BadInputError, match=f"expected {md5} \\(images/a.png\\)"):
+        check_out(content, {"images/a.png": md5}, folder, known)
+    assert held(folder) == {}
