@@ -95,4 +95,4 @@ def test_conditions_are_read_as_people_write_them(run, tmp_path, where, relpaths
 
 def test_a_condition_that_is_none_is_refused(run):
     assert isinstance(error := run("exclude", "trees:v1", "--where", "site north").exception, ConfigError)
-    assert "got 'site north', expected <column>" in str(error)
+    assert "got 'site north': Value error, expected <column>" in str(error)
