@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from cli.dataset.app import Json, Version, app, open_here, show_json
 from cli.home import say
 from cli.summary import outcome
+from include.artifacts import DatasetVersion
 from include.definitions.problems import flatten
 from include.errors import ConfigError
 from include.step.by_hand import step_by_hand
@@ -37,6 +38,11 @@ def derive_by_hand(parents: Sequence[str], do: dict[str, Any], name: str | None,
     addresses = ",".join(f"dataset://{parent.removeprefix('dataset://')}" for parent in parents)
     step = step_by_hand("derive_dataset", config, store, {"parents": addresses})
     version = publish(store, derive(step), step.output)
+    tell(version, as_json)
+
+
+def tell(version: DatasetVersion, as_json: bool) -> None:
+    """What came of an operation."""
     if as_json:
         return show_json(version.model_dump(mode="json"))
     say(outcome(version))

@@ -11,10 +11,9 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from cli.dataset.app import Json, Version, app, open_here, show_json, version_at
-from cli.dataset.change import derive_by_hand
+from cli.dataset.app import Json, Version, app, open_here, version_at
+from cli.dataset.change import derive_by_hand, tell
 from cli.home import say
-from cli.summary import outcome
 from include.definitions.problems import flatten
 from include.errors import ConfigError
 from include.formats import FORMATS, FormatName
@@ -82,11 +81,7 @@ def import_(
         raise ConfigError(flatten(error, "dataset import")) from None
     step = step_by_hand("derive_dataset", config, store, {"parents": ""})
     version = publish(store, import_folder(step), step.output)
-    if json:
-        return show_json(version.model_dump(mode="json"))
-    say(outcome(version))
-    for what, count in version.counts.items():
-        say(f"  {what}: {count}")
+    tell(version, json)
 
 
 @app.command()
