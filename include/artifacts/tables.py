@@ -25,10 +25,7 @@ IMAGES = pa.schema(
         ("height_px", pa.float64()),
         ("group", pa.string()),  # what must not be torn apart by a split: scene, site, patient
         ("delivery", pa.string()),
-        (
-            "attributes",
-            pa.string(),
-        ),  # JSON object: what else the file says of it (site, camera, date); null: nothing
+        ("attributes", pa.string()),  # JSON object: what else is said of it (site, camera, date); null: nothing
     ]
 )
 ANNOTATIONS = pa.schema(
@@ -37,15 +34,20 @@ ANNOTATIONS = pa.schema(
         ("annotation_id", pa.string()),  # as given
         ("image_key", pa.string()),  # null: the file names no such image
         ("image_id", pa.string()),  # as given
+        ("shape", pa.string()),  # box, polygon, points, tag …: Kind in include/labelling/items.py
         ("class_name", pa.string()),  # as given by the file's categories; null: no such category
-        ("x_px", pa.float64()),  # NaN where the file has no number
+        ("x_px", pa.float64()),  # the box, or what encloses the shape; NaN where there is no number
         ("y_px", pa.float64()),
         ("width_px", pa.float64()),
         ("height_px", pa.float64()),
+        ("geometry", pa.string()),  # JSON of a shape that is more than its box; null: a box, or a tag
         ("is_crowd", pa.bool_()),
         ("annotator", pa.string()),  # who drew it, who reviewed it, in which job: as the service names them
         ("reviewer", pa.string()),
         ("job", pa.string()),
+        ("drawn_at", pa.string()),  # ISO 8601, UTC
+        ("reviewed_at", pa.string()),
+        ("guideline", pa.string()),  # version of the labelling guideline
         ("attributes", pa.string()),  # JSON object; null: none
         ("raw", pa.string()),  # the annotation as it came, JSON: nothing is lost
     ]

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 
 from include.definitions.base import Definition, Section
+from include.labelling.connector import ServiceKind, settings_of
+
+FileKind = Literal["coco", "yolo", "voc", "cvat_xml", "datumaro", "imagenet"]
 
 
 class SourceDefinition(Definition):
-    """A bucket prefix into which COCO deliveries are put: `<prefix>/<delivery>/annotations.json` (last) and its images."""
+    """A labelling service's project (`service`), or a bucket prefix into which deliveries are put (`prefix`)."""
 
     noun: ClassVar[str] = "source"
 
-    kind: Literal["coco"]
-    prefix: str = Field(description="key prefix below the store, e.g. inbox/trees")
+    kind: FileKind | ServiceKind
+    prefix: str | None = Field(
+        default=None, pattern=r"[^/]", description="files: key prefix below the store, e.g. inbox/trees"
+    )
+    service: Section | None = Field(default=None, description="services: see include/labelling/<kind>.py")
     poll_every_s: float = Field(default=60, gt=0)
     sweep: str = Field(default="30 1 * * *", description="cron: list the source even if no event came")
+    min_new_images: int = Field(default=1, ge=1, description="a run starts when so many images wait to be taken in …")
+    max_wait_s: float = Field(default=3600, ge=0, description="… or when the first of them has waited so long")
     ingest_labels: Section = Field(default_factory=dict)
     validate_annotations: Section = Field(default_factory=dict)
+
+    @property
+    def is_service(self) -> bool:
+        return self.kind in get_args(ServiceKind)
+
+    @model_validator(mode="after")
+    def _has_its_place(self) -> Self:
+        if self.is_service:
+            if self.prefix is not None or self.service is None:
+                raise ValueError(f"kind {self.kind} is a service: expected a section `service` and no `prefix`")
+            try:
+                settings_of(self.kind, self.service)
+            except ValidationError as error:
+                said = "; ".join(f"service.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+                raise ValueError(said) from None
+        elif self.prefix is None or self.service is not None:
+            raise ValueError(f"kind {self.kind} is files in the bucket: expected `prefix` and no section `service`")
+        return self
