@@ -28,9 +28,8 @@ def labels_dag(source: SourceDefinition) -> DAG:
         catchup=False,
     ) as dag:
         name = {"source": source.name}
-        batch = container_step(
-            "ingest_labels", config=name | {"kind": source.kind, "prefix": source.prefix} | source.ingest_labels
-        )
+        place = {"kind": source.kind, "prefix": source.prefix, "service": source.service}
+        batch = container_step("ingest_labels", config=name | place | source.ingest_labels)
         container_step(
             "validate_annotations",
             batch=batch,

@@ -8,7 +8,7 @@ from include.artifacts.base import Card, Md5
 
 
 class CheckedLabels(Card):
-    """Accepted and rejected together are everything that the batch had."""
+    """Accepted and rejected together are everything that the batch had. `supersedes`: as in the batch."""
 
     kind: ClassVar[str] = "checked_labels"
 
@@ -23,6 +23,7 @@ class CheckedLabels(Card):
     annotations_rejected: int
     rejected_by_rule: dict[str, int]
     data_docs: str
+    supersedes: dict[str, tuple[str, ...]] = {}
 
     @property
     def standing_address(self) -> str:

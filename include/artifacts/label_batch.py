@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 from include.artifacts.base import Card, Frozen, Md5
 
 
 class Delivery(Frozen):
-    """One annotation file and its images, as found at the source. `refused` says why nothing of it could be read."""
+    """One finished piece of labelling work, as found at the source: a delivered file and its images, a job, a task.
+
+    `original`: what came; of a service, the answers of the whole batch, a gzipped JSON line each ({"item", "answer"}). `refused` says why
+    nothing of it could be read, `problems` what could not. `is_gone`: it was deleted at the source, and its labels stand no more.
+    """
 
     item: str
-    etag: str
-    original: Md5 | None
+    name: str
+    revision: str
+    state: str
+    original: Md5 | None = None
     images: int = 0
     annotations: int = 0
     refused: str | None = None
+    problems: tuple[str, ...] = ()
+    is_gone: bool = False
 
 
 class LabelBatch(Card):
-    """The tables are Parquet, by md5; their columns are listed in include/artifacts/tables.py."""
+    """The tables are Parquet, by md5; their columns are listed in include/artifacts/tables.py.
+
+    `supersedes`: names of deliveries by the id of the earlier batch that has them in an older state, or has what is gone.
+    `listed_until`: by the clock of the source; later sweeps need not look further back. `swept_at`: when all was listed, by ours.
+    """
 
     kind: ClassVar[str] = "label_batch"
 
@@ -30,6 +43,9 @@ class LabelBatch(Card):
     annotations_table: Md5
     images: int
     annotations: int
+    supersedes: dict[str, tuple[str, ...]] = {}
+    listed_until: datetime | None = None
+    swept_at: datetime | None = None
 
     @property
     def standing_address(self) -> str:

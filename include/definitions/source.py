@@ -18,9 +18,7 @@ class SourceDefinition(Definition):
     noun: ClassVar[str] = "source"
 
     kind: FileKind | ServiceKind
-    prefix: str | None = Field(
-        default=None, pattern=r"[^/]", description="files: key prefix below the store, e.g. inbox/trees"
-    )
+    prefix: str | None = Field(default=None, pattern=r"[^/]", description="files: key prefix below the store, e.g. inbox/trees")
     service: Section | None = Field(default=None, description="services: see include/labelling/<kind>.py")
     poll_every_s: float = Field(default=60, gt=0)
     sweep: str = Field(default="30 1 * * *", description="cron: list the source even if no event came")

@@ -32,7 +32,9 @@ class ServiceSettings(BaseModel):
     annotators: tuple[str, ...] | None = Field(
         default=None, description="only what these people drew is finished work, named as the service names them; null: anyone"
     )
-    guideline: str | None = Field(default=None, description="version of the labelling guideline that holds now: kept with each label")
+    guideline: str | None = Field(
+        default=None, description="version of the labelling guideline that holds now: kept with each label"
+    )
 
 
 class Connector(Protocol):

@@ -34,6 +34,11 @@ class Item:
     updated_at: datetime
     images: int = 1
     payload: Any = None
+    name: str | None = None  # how keys and people call it; None: by its id
+
+    @property
+    def called(self) -> str:
+        return self.name or self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Shape:
     raw: str
     geometry: str | None = None
     annotation_id: str | None = None
+    image_id: str | None = None  # as the file or service says it
     is_crowd: bool = False
     annotator: str | None = None
     reviewer: str | None = None
@@ -82,6 +88,7 @@ class Labelled:
     original: bytes
     pictures: tuple[Picture, ...]
     strays: tuple[Shape, ...] = ()
+    problems: tuple[str, ...] = ()  # what of it could not be read
 
 
 class Refused(Exception):

@@ -41,7 +41,13 @@ class Web:
     """One service, as one source asks it. `token`: the source's secret. `headers`: the connector's, for the service alone."""
 
     def __init__(
-        self, url: str, token: str, *, patience_s: float = 180, timeout_s: float = 30, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        url: str,
+        token: str,
+        *,
+        patience_s: float = 180,
+        timeout_s: float = 30,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.url, self.token, self.patience_s = url.rstrip("/"), token, patience_s
         self.headers: dict[str, str] = {}
@@ -112,7 +118,9 @@ class Web:
         async for chunk in answer.aiter_bytes():
             found += chunk
             if len(found) > ANSWER_BYTES_MAX:
-                raise Unavailable(f"{self._shown(str(answer.url))}: answers with over {ANSWER_BYTES_MAX} bytes; ask for less at once")
+                raise Unavailable(
+                    f"{self._shown(str(answer.url))}: answers with over {ANSWER_BYTES_MAX} bytes; ask for less at once"
+                )
         return bytes(found)
 
     def _judge(self, answer: httpx.Response, path: str, body: bytes, is_ours: bool) -> None:

@@ -30,6 +30,7 @@ class Contents:
     images: pd.DataFrame
     annotations: pd.DataFrame
     superseded: int = 0
+    withdrawn: int = 0
 
     @classmethod
     def empty(cls) -> Contents:

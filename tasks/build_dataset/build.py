@@ -55,7 +55,19 @@ def _checked(step: StepRun[BuildDataset], card: CheckedLabels) -> Checked:
     images, annotations = (from_parquet(step.content.get(md5)) for md5 in (card.images_table, card.annotations_table))
     if images["md5"].null_count:
         raise BadInputError(f"{card.standing_address}: accepted images without a file; expected checked labels: validate again")
-    return Checked(card.standing_address, card.source, images, annotations)
+    return Checked(card.standing_address, card.source, images, annotations, _withdrawn(step, card))
+
+
+def _withdrawn(step: StepRun[BuildDataset], card: CheckedLabels) -> dict[str, frozenset[str]]:
+    """By the address of an earlier card, the images of the deliveries that this one supersedes."""
+    withdrawn = {}
+    for batch, names in card.supersedes.items():
+        address = f"labels/{card.source}/checked/{batch}.json"
+        if step.store.exists(address):
+            earlier = CheckedLabels.load(step.store, address)
+            images = from_parquet(step.content.get(earlier.images_table), ["md5", "delivery"]).to_pylist()
+            withdrawn[address] = frozenset(row["md5"] for row in images if row["delivery"] in names)
+    return withdrawn
 
 
 def _write(
@@ -80,6 +92,10 @@ def _say(step: StepRun[BuildDataset], version: DatasetVersion, contents: Content
     renamed = sum(Path(relpath).stem.endswith(f".{md5[:8]}") for relpath, md5 in contents.images[["relpath", "md5"]].values)
     if contents.superseded:
         step.log.info("%d images came again: their newer labels stand", contents.superseded)
+    if contents.withdrawn:
+        step.log.info(
+            "%d images were withdrawn: deleted at their source, or no longer in a corrected delivery", contents.withdrawn
+        )
     if renamed:
         step.log.info("%d images share their name with others: they carry the start of their md5", renamed)
     step.log.info(

@@ -6,7 +6,7 @@ An image is its bytes (md5): delivered again, it keeps its path, group and split
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 import pyarrow as pa
@@ -20,12 +20,16 @@ from include.versions.splits import Split, split_of
 
 @dataclass(frozen=True)
 class Checked:
-    """Accepted labels of one card: its address, its source, its two tables (include/artifacts/tables.py)."""
+    """Accepted labels of one card: its address, its source, its two tables (include/artifacts/tables.py).
+
+    `withdrawn`: of earlier cards, by address, the images (md5) whose labels it replaces or takes back.
+    """
 
     address: str
     source: str
     images: pa.Table
     annotations: pa.Table
+    withdrawn: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def merge(contents: Contents, checked: list[Checked], fractions: Mapping[Split, float]) -> Contents:
@@ -38,6 +42,7 @@ def merge(contents: Contents, checked: list[Checked], fractions: Mapping[Split, 
 def _merge_one(contents: Contents, checked: Checked, fractions: Mapping[Split, float]) -> Contents:
     listed = to_frame(checked.images)
     came = listed.drop_duplicates("md5", keep="last")
+    contents = _without_withdrawn(contents, checked, frozenset(came["md5"]))
     again = contents.images["md5"].isin(came["md5"])
     newest = came.set_index("md5")["attributes"]
     kept = contents.images.assign(
@@ -55,6 +60,22 @@ def _merge_one(contents: Contents, checked: Checked, fractions: Mapping[Split, f
         images=stack(kept, fresh),
         annotations=stack(standing, annotations[ANNOTATION_COLUMNS]),
         superseded=contents.superseded + int(again.sum()),
+    )
+
+
+def _without_withdrawn(contents: Contents, checked: Checked, came: frozenset[str]) -> Contents:
+    """Without the images that an earlier card brought and that its correction, or a deletion, no longer has."""
+    gone = pd.Series(False, index=contents.images.index)
+    for address, md5s in checked.withdrawn.items():
+        gone |= (contents.images["checked_labels"] == address) & contents.images["md5"].isin(md5s - came)
+    if not gone.any():
+        return contents
+    names = frozenset(contents.images["md5"][gone])
+    return replace(
+        contents,
+        images=contents.images[~gone].reset_index(drop=True),
+        annotations=contents.annotations[~contents.annotations["md5"].isin(names)].reset_index(drop=True),
+        withdrawn=contents.withdrawn + len(names),
     )
 
 

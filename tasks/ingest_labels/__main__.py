@@ -1,64 +1,94 @@
-"""Take in every delivery of a source that no batch has yet.
+"""Take in every finished piece of labelling work of a source that no batch has yet.
 
     python -m tasks.ingest_labels --output FOLDER --config '{"source": "trees", "prefix": "inbox/trees"}'
 
-Reads   `<prefix>/<delivery>/annotations.json` (COCO; its presence says that the delivery is complete) and the images that its
-        file_names say, beside it or below it. A delivery is known by the key and the ETag of its annotation file.
-Writes  a label_batch card at `labels/<source>/batches/<id>.json`: those cards are the ledger of what was taken in. The
-        original file and every image by content; two tables of rows as they came (include/artifacts/tables.py).
+Reads   a labelling service (kind and service, see include/labelling/<kind>.py; its token is VISIONLOOP_LABELS_TOKEN), or a bucket
+        prefix of deliveries (include/labelling/files.py). Lists what changed since the cursor, with an overlap; now and then all.
+Writes  a label_batch card at `labels/<source>/batches/<id>.json`: those cards are the ledger of what was taken in. What came,
+        every image by content; two tables of rows as they came (include/artifacts/tables.py). What was seen, in
+        `labels/<source>/seen/`.
 
-Exit 99 if nothing is pending. A delivery whose file cannot be read (not JSON, lists missing) is refused, with the reason in the
-card, and the rest goes on; exit 3 if that leaves nothing. Anything smaller (a missing image, a box without numbers, an id used
-twice) is kept for validate_annotations to judge. To have a delivery taken in again, change its annotations.json (the same bytes
-have the same ETag) or put it under another name.
+An item whose labels changed is taken in again, and supersedes what an earlier batch has of it; what was deleted at a service is
+withdrawn. Listed twice, late or out of order, killed at any point: the result is the same.
+
+Exit 99 if nothing is pending. An item that cannot be read (not JSON, lists missing) is refused, with the reason in the card, and
+the rest goes on; exit 3 if that leaves nothing, exit 1 if the service does not answer. Anything smaller (a missing image, a box
+without numbers, an id used twice) is kept for validate_annotations to judge. A refused item is taken in when it changes.
 """
 
 from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
 
 import pyarrow as pa
 
 from include.artifacts import LabelBatch
 from include.artifacts.tables import ANNOTATIONS, IMAGES, to_parquet
 from include.errors import BadInputError, NothingToDo
+from include.labelling.ledger import Cursor, Ledger
+from include.labelling.sources import open_source, web_for
 from include.step.run import StepRun, main
 from tasks.ingest_labels.config import IngestLabels
-from tasks.ingest_labels.intake import read_ledger, take_in
-from tasks.ingest_labels.pending import batch_id, pending
+from tasks.ingest_labels.intake import Intake, Intaker
+from tasks.ingest_labels.sweep import Swept, batch_id, rule_of, sweep
 
 
 def ingest(step: StepRun[IngestLabels]) -> LabelBatch:
     """The batch of everything pending. Raises NothingToDo."""
-    config, prefix = step.config, step.config.prefix.strip("/")
-    ledger = list(read_ledger(step.store, config.source))
-    for batch in ledger:
+    ledger = Ledger(step.store, step.config.source)
+    for batch in ledger.batches:
         if step.made(batch):
             return batch
-    found = pending(step.store.list(prefix), prefix, ledger)
-    taken = [intake for entry in found if (intake := take_in(step.content, entry, config.source, prefix))]
-    if not taken:
-        raise NothingToDo(f"no new delivery below {step.store.url}/{prefix}; {len(ledger)} batches are in the ledger")
-    images = pa.Table.from_pylist([row for intake in taken for row in intake.images], IMAGES)
-    annotations = pa.Table.from_pylist([row for intake in taken for row in intake.annotations], ANNOTATIONS)
+    swept, intake = asyncio.run(_take_in(step, ledger))
+    if not intake.deliveries:
+        if swept.cursor is not None:
+            ledger.move_cursor(swept.cursor)
+        raise NothingToDo(f"nothing new at {_place(step.config)}; {len(ledger.batches)} batches are in the ledger")
+    images = pa.Table.from_pylist(intake.images, IMAGES)
+    annotations = pa.Table.from_pylist(intake.annotations, ANNOTATIONS)
     batch = step.card(
         LabelBatch,
-        source=config.source,
-        batch_id=batch_id((intake.delivery.item, intake.delivery.etag) for intake in taken),
-        deliveries=tuple(intake.delivery for intake in taken),
+        source=step.config.source,
+        batch_id=batch_id(ledger, intake.items),
+        deliveries=tuple(intake.deliveries),
         images_table=step.content.put(to_parquet(images)),
         annotations_table=step.content.put(to_parquet(annotations)),
         images=images.num_rows,
         annotations=annotations.num_rows,
+        supersedes=ledger.supersedes(intake.items),
+        listed_until=swept.cursor.listed_until if swept.cursor else None,
+        swept_at=swept.cursor.swept_at if swept.cursor else None,
     )
     step.log.info(
-        "batch %s: %d deliveries (%d refused), %d images (%d missing), %d annotations",
-        batch.batch_id, len(taken), sum(d.refused is not None for d in batch.deliveries),
-        batch.images, images["md5"].null_count, batch.annotations,
+        "batch %s: %d deliveries (%d refused, %d gone, %d batches superseded in part), %d images (%d missing), %d annotations",
+        batch.batch_id, len(batch.deliveries), sum(d.refused is not None for d in batch.deliveries),
+        sum(d.is_gone for d in batch.deliveries), len(batch.supersedes), batch.images, images["md5"].null_count, batch.annotations,
     )  # fmt: skip
     return batch
 
 
-def refuse_empty_batch(step: StepRun[IngestLabels], batch: LabelBatch) -> None:
-    """Raises BadInputError if every delivery of the batch was refused."""
+async def _take_in(step: StepRun[IngestLabels], ledger: Ledger) -> tuple[Swept, Intake]:
+    config = step.config
+    async with AsyncExitStack() as stack:
+        web = await stack.enter_async_context(web_for(config.source, config.service)) if config.service is not None else None
+        connector = open_source(step.store, config.kind, config.prefix, config.service, web)
+        swept = await sweep(connector, ledger, config)
+        intake = await Intaker(step.content, connector, config.source, config.parallel).take_in(swept.pending, web is not None)
+        if web is not None:
+            step.log.info("%s: %d requests", config.service and config.service["url"], web.requests)
+        return swept, intake
+
+
+def _place(config: IngestLabels) -> str:
+    return str(config.service["url"]) if config.service is not None else str(config.prefix)
+
+
+def settle(step: StepRun[IngestLabels], batch: LabelBatch) -> None:
+    """Once the batch stands: move the cursor. Raises BadInputError if every delivery of the batch was refused."""
+    if batch.listed_until is not None and batch.swept_at is not None:
+        cursor = Cursor(batch.listed_until, batch.swept_at, rule_of(step.config))
+        Ledger(step.store, step.config.source).move_cursor(cursor)
     refused = [f"{delivery.item}: {delivery.refused}" for delivery in batch.deliveries if delivery.refused]
     if len(refused) == len(batch.deliveries):
         raise BadInputError(
@@ -67,4 +97,4 @@ def refuse_empty_batch(step: StepRun[IngestLabels], batch: LabelBatch) -> None:
 
 
 if __name__ == "__main__":
-    main("ingest_labels", IngestLabels, ingest, after=refuse_empty_batch)
+    main("ingest_labels", IngestLabels, ingest, after=settle)

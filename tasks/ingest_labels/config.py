@@ -1,20 +1,48 @@
-"""What ingest_labels is told: its source's name and place."""
+"""What ingest_labels is told: its source's name, kind and place, and how carefully to look."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from include.definitions.source import FileKind
+from include.labelling.connector import ServiceKind, settings_of
 
 
 class IngestLabels(BaseModel):
-    """The DAG fills all of it in from include/sources/<name>.yaml."""
+    """The DAG fills in source, kind and place; the rest is the section ingest_labels of include/sources/<name>.yaml."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="the source's name; its ledger is labels/<source>/batches/")
-    kind: Literal["coco"] = "coco"
-    prefix: str = Field(
-        pattern=r"[^/]",
-        description="key prefix below the store; deliveries are the folders in it that hold an annotations.json",
+    source: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="the source's name; its ledger is labels/<source>/")
+    kind: FileKind | ServiceKind = "coco"
+    prefix: str | None = Field(default=None, pattern=r"[^/]", description="of files: key prefix below the store")
+    service: dict[str, Any] | None = Field(
+        default=None, description="of a service: its address and project, and what is finished"
     )
+    overlap_s: float = Field(
+        default=600, ge=0, description="seconds before the newest change known that are listed again: services list late"
+    )
+    list_all_every_h: float = Field(
+        default=20, gt=0, description="hours after which everything is listed, and deletions are looked for: less than a day"
+    )
+    deleted: str = Field(
+        default="withdraw", pattern="^(withdraw|keep)$",
+        description="labels of items that were deleted at the service: withdrawn from the next dataset version, or kept",
+    )  # fmt: skip
+    max_share_deleted: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="if more of the items taken in are gone at once, it is an error: nothing is withdrawn",
+    )
+    parallel: int = Field(default=8, ge=1, le=32, description="items and images that are fetched at once")
+
+    @model_validator(mode="after")
+    def _has_its_place(self) -> Self:
+        if self.service is not None:
+            settings_of(self.kind, self.service)
+        elif self.prefix is None:
+            raise ValueError("expected a prefix (files) or a service")
+        return self

@@ -1,82 +1,115 @@
-"""Carry a delivery from the source into the content store: its file, its images, its rows."""
+"""Carry finished items from the source into the content store: their answers, their images, their rows."""
 
 from __future__ import annotations
 
+import asyncio
+import gzip
+import json
 import logging
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from include.artifacts import Delivery
-from include.artifacts.label_batch import LabelBatch
-from include.storage import ContentStore, Store
-from include.storage.content import in_threads
-from include.storage.store import Entry
-from tasks.ingest_labels.coco import Refused, Row, read_coco
-from tasks.ingest_labels.pending import delivery_of
+from include.labelling.connector import Connector
+from include.labelling.items import Item, Labelled, Picture, Refused
+from include.storage import ContentStore
+from tasks.ingest_labels.rows import Row, annotation_rows, image_row
 
 log = logging.getLogger("ingest_labels")
 LOG_EVERY_S = 30
 
 
-@dataclass(frozen=True)
+@dataclass
 class Intake:
-    """One delivery, taken in: its entry in the batch card and its rows."""
+    """What the items of one sweep brought, in the order of the items. `items`: without those that went away meanwhile."""
 
-    delivery: Delivery
+    items: list[Item] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+    images: list[Row] = field(default_factory=list)
+    annotations: list[Row] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    labelled: Labelled | None
     images: list[Row]
-    annotations: list[Row]
+    refused: str | None = None
 
 
-def read_ledger(store: Store, source: str) -> Iterator[LabelBatch]:
-    """Every batch of the source: together they are what was ever taken in."""
-    keys = [entry.key for entry in store.list(f"labels/{source}/batches") if entry.key.endswith(".json")]
-    return in_threads(lambda key: LabelBatch.load(store, key), keys)
+class Intaker:
+    """Takes in items of one source, `parallel` items and images at once."""
 
+    def __init__(self, content: ContentStore, connector: Connector, source: str, parallel: int) -> None:
+        self.content, self.connector, self.source = content, connector, source
+        self._slots, self._said, self._images = asyncio.Semaphore(parallel), time.monotonic(), 0
 
-def take_in(content: ContentStore, entry: Entry, source: str, prefix: str) -> Intake | None:
-    """One delivery; None if its annotation file went away after it was listed."""
-    name = delivery_of(entry.key, prefix)
-    assert name is not None
-    try:
-        data = content.store.read(entry.key)
-    except FileNotFoundError:
-        log.warning("%s: gone since it was listed; left out", entry.key)
-        return None
-    original = content.put(data)
-    try:
-        rows = read_coco(data, source, name)
-    except Refused as reason:
-        log.error("%s: refused: %s", entry.key, reason)
-        return Intake(Delivery(item=entry.key, etag=entry.etag, original=original, refused=str(reason)), [], [])
-    images = _take_in_images(content, rows.images, rows.files, entry.key.rpartition("/")[0])
-    delivery = Delivery(item=entry.key, etag=entry.etag, original=original, images=len(images), annotations=len(rows.annotations))
-    log.info("%s: %d images, %d annotations", entry.key, len(images), len(rows.annotations))
-    return Intake(delivery, images, rows.annotations)
-
-
-def _take_in_images(content: ContentStore, rows: list[Row], files: dict[str, str], folder: str) -> list[Row]:
-    """The image rows with md5 and size, or with the reason why there are no bytes."""
-    # only keys that the listing of this very delivery shows are ever read: no name can lead out of it
-    present = {entry.key for entry in content.store.list(folder)}
-
-    def take(row: Row) -> Row:
-        if row["missing"]:
-            return row
-        key = f"{folder}/{files[row['image_key']]}"
-        if key not in present:
-            return row | {"missing": f"no object {key}"}
+    async def take_in(self, items: Sequence[Item], is_service: bool) -> Intake:
+        """Errors of the network end it: nothing is written that a reader would see."""
+        gone = [item for item in items if item.status == "gone"]
+        tasks = [(item, asyncio.create_task(self._one(item))) for item in items if item.status != "gone"]
         try:
-            data = content.store.read(key)
-        except FileNotFoundError:
-            return row | {"missing": f"no object {key}"}
-        return row | {"md5": content.put(data), "size_bytes": len(data)}
+            answers = [(item, await task) for item, task in tasks]
+        finally:
+            for _, task in tasks:
+                task.cancel()
+        taken = [(item, one) for item, one in answers if one is not None]
+        bundle = self._bundle(taken) if is_service else None
+        intake = Intake(items=[item for item, _ in taken] + gone)
+        for item, one in taken:
+            annotations = list(annotation_rows(self.source, item, one.labelled)) if one.labelled else []
+            intake.images += one.images
+            intake.annotations += annotations
+            original = bundle or (self.content.put(one.labelled.original) if one.labelled else None)
+            intake.deliveries.append(
+                Delivery(
+                    item=item.id, name=item.called, revision=item.revision, state=item.state, original=original,
+                    images=len(one.images), annotations=len(annotations), refused=one.refused,
+                    problems=one.labelled.problems if one.labelled else (),
+                )
+            )  # fmt: skip
+        intake.deliveries += [
+            Delivery(item=item.id, name=item.called, revision=item.revision, state=item.state, is_gone=True) for item in gone
+        ]
+        return intake
 
-    taken: list[Row] = []
-    said = time.monotonic()
-    for row in in_threads(take, rows):
-        taken.append(row)
-        if time.monotonic() - said > LOG_EVERY_S:
-            said = time.monotonic()
-            log.info("%s: %d of %d images", folder, len(taken), len(rows))
-    return taken
+    async def _one(self, item: Item) -> _Taken | None:
+        """None for what went away since it was listed."""
+        async with self._slots:
+            try:
+                labelled = await self.connector.fetch(item)
+            except Refused as reason:
+                log.error("%s: refused: %s", item.id, reason)
+                return _Taken(None, [], str(reason))
+            except FileNotFoundError:
+                log.warning("%s: gone since it was listed; left out", item.id)
+                return None
+        images = await asyncio.gather(*(self._image(item, picture) for picture in labelled.pictures))
+        for problem in labelled.problems[:5]:
+            log.warning("%s: %s", item.id, problem)
+        return _Taken(labelled, list(images))
+
+    async def _image(self, item: Item, picture: Picture) -> Row:
+        row = image_row(self.source, item, picture)
+        if picture.missing is not None:
+            return row
+        async with self._slots:
+            try:
+                data = await self.connector.image(picture)
+            except FileNotFoundError as error:
+                return row | {"missing": str(error) or "no such image"}
+            row |= {"md5": await asyncio.to_thread(self.content.put, data), "size_bytes": len(data)}
+        self._images += 1
+        if time.monotonic() - self._said > LOG_EVERY_S:
+            self._said = time.monotonic()
+            log.info("%s: %d images so far", self.source, self._images)
+        return row
+
+    def _bundle(self, taken: Sequence[tuple[Item, _Taken]]) -> str:
+        """What the service answered, all items in one object: a hundred thousand small ones take minutes to write."""
+        lines = [
+            json.dumps({"item": item.id, "answer": one.labelled.original.decode("utf-8", "replace")}).encode()
+            for item, one in taken
+            if one.labelled is not None
+        ]
+        return self.content.put(gzip.compress(b"\n".join(lines), mtime=0))

@@ -58,6 +58,7 @@ def validate(step: StepRun[ValidateAnnotations]) -> CheckedLabels:
         annotations_rejected=subjects["annotation"],
         rejected_by_rule=dict(Counter(divided.rejected["rule"].to_pylist())),
         data_docs=_write_docs(step, batch, suites, divided),
+        supersedes=batch.supersedes,
     )
 
 
