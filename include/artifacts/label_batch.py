@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
+from pydantic import Field
+
 from include.artifacts.base import Card, Frozen, Md5
 
 
 class Delivery(Frozen):
     """One finished piece of labelling work, as found at the source: a delivered file and its images, a job, a task.
 
-    `original`: what came; of a service, the answers of the whole batch, a gzipped JSON line each ({"item", "answer"}). `refused` says why
-    nothing of it could be read, `problems` what could not. `is_gone`: it was deleted at the source, and its labels stand no more.
+    `original`: what came; of a service, the answers of the whole batch, a gzipped JSON line each ({"item", "answer"}). `refused`
+    says why nothing of it could be read, `problems` what could not. `is_gone`: it was deleted at the source, and its labels stand
+    no more.
     """
 
     item: str
@@ -43,7 +46,7 @@ class LabelBatch(Card):
     annotations_table: Md5
     images: int
     annotations: int
-    supersedes: dict[str, tuple[str, ...]] = {}
+    supersedes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     listed_until: datetime | None = None
     swept_at: datetime | None = None
 

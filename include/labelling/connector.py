@@ -1,7 +1,8 @@
 """The contract of a connector, and where to find the one of a kind of source.
 
-A kind is a module of this package by that name with two classes: `Settings`, the section `service` of include/sources/<name>.yaml,
-and `Connector`. DAG files import the modules of the kinds in use while they are parsed: heavy imports belong inside functions.
+A kind is a module of this package by that name with two classes: `Settings`, the section `service` of
+include/sources/<name>.yaml, and `Connector`. DAG files import the modules of the kinds in use while they are parsed: heavy
+imports belong inside functions.
 
 Connectors are asked by the triggerer (is there anything new?), by ingest_labels (take it in) and by the webhooks (is this call
 genuine?). They hold no state: whatever is listed twice, late or out of order, the ledger decides what is taken in.

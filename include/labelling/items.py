@@ -23,8 +23,8 @@ class Item:
 
     `id` is unique in its source, and never reused: `job-17`. `revision` changes whenever the labels of the item change, and when
     the team's rule judges it anew. `state` is in the service's own words. `updated_at` is the service's clock (UTC).
-    `status`: by the team's rule (`finished` in its YAML), `gone` where the service says that it was deleted. `payload`: what the listing
-    has brought already, for `fetch`.
+    `status`: by the team's rule (`finished` in its YAML), `gone` where the service says that it was deleted. `payload`: what the
+    listing has brought already, for `fetch`.
     """
 
     id: str

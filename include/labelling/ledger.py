@@ -1,4 +1,4 @@
-"""The ledger of a source: every item that was ever seen, in which state and when, and which batch took it in. Nothing is overwritten.
+"""The ledger of a source: every item ever seen, in which state and when, and which batch took it in. Nothing is overwritten.
 
     labels/<source>/batches/<id>.json      the batch cards: what was taken in, at which revision
     labels/<source>/seen/<time>-<n>.json   what a sweep saw that was not known: [{"item", "revision", "status", "state", …}, …]
@@ -42,7 +42,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """`listed_until`: by the source's clock. `swept_at`: when everything was listed last, by ours. `rule`: under which settings."""
+    """`listed_until`: by the source's clock. `swept_at`: when all was listed last, by ours. `rule`: under which settings."""
 
     listed_until: datetime
     swept_at: datetime

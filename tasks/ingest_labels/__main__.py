@@ -61,9 +61,10 @@ def ingest(step: StepRun[IngestLabels]) -> LabelBatch:
         swept_at=swept.cursor.swept_at if swept.cursor else None,
     )
     step.log.info(
-        "batch %s: %d deliveries (%d refused, %d gone, %d batches superseded in part), %d images (%d missing), %d annotations",
+        "batch %s: %d deliveries (%d refused, %d gone, %d older batches corrected), %d images (%d missing), %d annotations",
         batch.batch_id, len(batch.deliveries), sum(d.refused is not None for d in batch.deliveries),
-        sum(d.is_gone for d in batch.deliveries), len(batch.supersedes), batch.images, images["md5"].null_count, batch.annotations,
+        sum(d.is_gone for d in batch.deliveries), len(batch.supersedes),
+        batch.images, images["md5"].null_count, batch.annotations,
     )  # fmt: skip
     return batch
 
