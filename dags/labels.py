@@ -13,6 +13,7 @@ from airflow.sdk import DAG, AssetOrTimeSchedule
 from include.definitions import SourceDefinition
 from visionloop_airflow import assets, definitions
 from visionloop_airflow.container_step import container_step
+from visionloop_airflow.links import artifact_pages
 
 
 def labels_dag(source: SourceDefinition) -> DAG:
@@ -30,12 +31,15 @@ def labels_dag(source: SourceDefinition) -> DAG:
         name = {"source": source.name}
         place = {"kind": source.kind, "prefix": source.prefix, "service": source.service}
         batch = container_step("ingest_labels", config=name | place | source.ingest_labels)
-        container_step(
+        checked = container_step(
             "validate_annotations",
             batch=batch,
             config=name | {"owner": source.owner} | source.validate_annotations,
             outlets=[assets.checked_labels(source.name)],
         )
+        if source.return_labels is not None:
+            service = {"kind": source.kind, "service": source.service, "pages": artifact_pages()}
+            container_step("return_labels", batch=batch, checked=checked, config=name | service | source.return_labels)
     return dag
 
 

@@ -9,15 +9,27 @@ from include.artifacts.checkpoint import Checkpoint, Detection, Reference
 from include.artifacts.dataset_version import DatasetVersion, SplitCount
 from include.artifacts.evaluation_report import EvaluationReport, PairedDifference, Score
 from include.artifacts.label_batch import Delivery, LabelBatch
+from include.artifacts.label_return import LabelReturn, Returned
 from include.artifacts.parity_report import Check, ParityReport
 from include.artifacts.promotion import Promotion
 
 KINDS: dict[str, CardKind] = {
     card.kind: card
-    for card in (LabelBatch, CheckedLabels, DatasetVersion, Checkpoint, Bundle, EvaluationReport, ParityReport, Promotion)
+    for card in (
+        LabelBatch,
+        CheckedLabels,
+        LabelReturn,
+        DatasetVersion,
+        Checkpoint,
+        Bundle,
+        EvaluationReport,
+        ParityReport,
+        Promotion,
+    )
 }
 
 __all__ = [
     "KINDS", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "DatasetVersion", "Delivery", "Detection",
-    "EvaluationReport", "LabelBatch", "PairedDifference", "ParityReport", "Promotion", "Reference", "Score", "SplitCount",
+    "EvaluationReport", "LabelBatch", "LabelReturn", "PairedDifference", "ParityReport", "Promotion", "Reference", "Returned",
+    "Score", "SplitCount",
 ]  # fmt: skip

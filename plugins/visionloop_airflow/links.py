@@ -19,6 +19,11 @@ def base_url() -> str:
     return str(conf.get("api", "base_url", fallback="")).rstrip("/") + PREFIX
 
 
+def artifact_pages() -> str:
+    """Where people see what steps write: followed by its key in the store."""
+    return f"{base_url()}/artifacts"
+
+
 class MlflowLink(BaseOperatorLink):
     """The training run of the same DAG run."""
 
