@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from include.labelling.labelbox import Settings
 
 
-def item(row: Any, settings: Settings) -> Item:
+def item(row: Any, line: bytes, settings: Settings) -> Item:
+    """`line`: the row as it came; kept only where labels are read from it, and small: a project has many rows."""
     details = row["data_row"].get("details") or {}
     labels, project = _labels(row, settings), _project(row, settings)
     state = str((project.get("project_details") or {}).get("workflow_status") or "unknown")
@@ -29,7 +30,7 @@ def item(row: Any, settings: Settings) -> Item:
         status=status,
         state=state,
         updated_at=latest(details.get("last_activity_at"), *times),
-        payload=row,
+        payload=line if status == "finished" else None,
     )
 
 

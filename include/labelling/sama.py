@@ -134,5 +134,5 @@ class Connector:
         stamps = [task.get(name) for name in ("delivered_at", "submitted_at", "completed_at")]
         return Item(
             id=str(task["id"]), revision=digest(status, answers, stamps), status=status, state=state,
-            updated_at=latest(*(task.get(name) for name in TIMES)), payload=dict(task) if answers else None,
+            updated_at=latest(*(task.get(name) for name in TIMES)), payload=dict(task) if answers and is_finished else None,
         )  # fmt: skip

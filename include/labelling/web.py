@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 import tenacity
 
 from include.errors import ConfigError, Unavailable
+from include.labelling.addresses import origin, shown
 
 log = logging.getLogger("labelling")
 # their lines have whole URLs and redirects in them, and a key may be in the URL
@@ -31,6 +32,8 @@ REDIRECTS = 5
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 # of httpx's errors, those that another try may better: a cut body is among them, an address that is none is not
 PASSING = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError, httpx.DecodingError)
+
+NO_ADDRESS = "not an address on the web; expected https://…"
 
 T = TypeVar("T")
 
@@ -59,7 +62,7 @@ class Web:
         self.headers: dict[str, str] = {}
         self.renew: Callable[[], Awaitable[bool]] | None = None  # the connector's: True if it has another token now
         self.requests = 0
-        self._origins = {_origin(self.url)}
+        self._origins = {origin(self.url)}
         limits = httpx.Limits(max_connections=CONNECTIONS)
         self._client = httpx.AsyncClient(timeout=timeout_s, limits=limits, transport=transport, follow_redirects=False)
 
@@ -71,7 +74,7 @@ class Web:
 
     def also(self, url: str) -> None:
         """Another address of the same service: it gets the headers too."""
-        self._origins.add(_origin(url))
+        self._origins.add(origin(url))
 
     async def ask(self, method: str, path: str, **words: Any) -> Any:
         """The JSON of an answer. `path`: below the service's URL, or a whole URL; `words`: httpx's params, json, headers …"""
@@ -84,6 +87,8 @@ class Web:
     async def take(self, method: str, path: str, parse: Callable[[bytes], T], **words: Any) -> T:
         """What `parse` makes of the answer's bytes; where it raises AskAgain, the service is asked again."""
         url = path if "://" in path else f"{self.url}/{path.lstrip('/')}"
+        if origin(url) is None:
+            raise FileNotFoundError(NO_ADDRESS)
         try:
             async for attempt in tenacity.AsyncRetrying(
                 retry=tenacity.retry_if_exception_type((AskAgain, *PASSING)),
@@ -100,7 +105,7 @@ class Web:
                 f"{shown(url)}: {why}; asked for {self.patience_s:g} s. Is the service up, and `url` right?"
             ) from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise FileNotFoundError(f"{shown(url)}: not an address on the web; expected https://…") from None
+            raise FileNotFoundError(f"{shown(url)}: {NO_ADDRESS}") from None
         except (httpx.LocalProtocolError, UnicodeEncodeError):  # their text shows the header
             raise ConfigError(f"{shown(url)}: the token has letters that no header can have; is it whole, and alone?") from None
         raise AssertionError("tenacity ends with an answer or an error")
@@ -109,7 +114,7 @@ class Web:
         """Follows redirects: storage hands out signed addresses so, and no header of ours goes along."""
         is_renewed = False
         for _ in range(REDIRECTS + 1):
-            is_ours = _origin(url) in self._origins
+            is_ours = origin(url) in self._origins
             extra = words.get("headers", {}) if is_ours else {}
             self.requests += 1
             sent = {**words, "headers": {**(self.headers if is_ours else {}), **extra}}
@@ -123,7 +128,7 @@ class Web:
                     is_renewed = True
                     continue
             method, url = further.method, str(further.url)
-            if method != "GET" and _origin(url) not in self._origins:
+            if method != "GET" and origin(url) not in self._origins:
                 raise Unavailable(f"{shown(url)}: another host, to which we were sent with our {method}; is `url` right?")
             words = {name: word for name, word in words.items() if name == "headers" or (name != "params" and method != "GET")}
         raise Unavailable(f"{shown(url)}: sent on more than {REDIRECTS} times")
@@ -160,29 +165,12 @@ class Web:
         return text
 
 
-def shown(url: str) -> str:
-    """An address for people: no query and no password, a key may be in them."""
-    try:
-        parts = urlsplit(url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-    except ValueError:
-        return "an address that cannot be read"
-
-
 def parsed(body: bytes) -> Any:
     """JSON; raises AskAgain: it may have been cut."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
         raise AskAgain(f"got {len(body)} bytes that are not JSON ({error})") from None
-
-
-def _origin(url: str) -> tuple[str, str, int | None] | None:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        return None
 
 
 def _retry_after_s(answer: httpx.Response) -> float | None:

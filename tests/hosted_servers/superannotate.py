@@ -1,4 +1,4 @@
-"""SuperAnnotate, as its SDK 4.6.2 asks it: items by offset, annotations as a stream, large ones apart. One server for its hosts."""
+"""SuperAnnotate, as its SDK 4.6.2 asks it: items by offset, annotations as a stream, large ones apart. One server for all."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ TEAM, PROJECT = "forest-team", "5c1d-project"
 
 
 class SuperbAI(Service):
-    """`labels` with `lastLabeledAt`, which is no field of the answer; `infos`: their bodies by id, where they are not in `result`."""
+    """`labels` with `lastLabeledAt`, which is in no answer; `infos`: their bodies by id, where they are not in `result`."""
 
     def __init__(self, storage: Files, labels: list[dict[str, Any]], infos: dict[str, Any]) -> None:
         super().__init__()

@@ -113,7 +113,8 @@ def _sama(storage: Files) -> Service:
 
 def _superb_ai(storage: Files) -> Service:
     label = {
-        "projectId": "5c1d-project", "dataset": "plots", "dataKey": "north/1.jpg", "dataUrl": storage.put("/1.jpg", b"the picture"),
+        "projectId": "5c1d-project", "dataset": "plots", "dataKey": "north/1.jpg",
+        "dataUrl": storage.put("/1.jpg", b"the picture"),
         "status": "SUBMITTED", "tags": [], "workAssignee": "ann@x", "reviewer": "rev@x", "lastReviewAction": None, "result": None,
         "createdAt": "2026-11-01T00:00:00.000Z", "lastUpdatedAt": "2026-11-20T09:00:00.000Z", "lastReviewedAt": None,
         "lastLabeledAt": "2026-11-20T09:00:00+00:00",
@@ -174,7 +175,8 @@ HOSTED = [
         },
         unknown={"project_id": 43},
         statuses={"1": "finished", "2": "finished", "3": "skipped", "4": "waiting"},
-        since="2026-11-20T10:00:00+00:00", changed={"1", "3"}, golden=("1", "superannotate/vector"), existing={"1", "2", "3", "4"},
+        since="2026-11-20T10:00:00+00:00", changed={"1", "3"},
+        golden=("1", "superannotate/vector"), existing={"1", "2", "3", "4"},
         stricter={"approvals": ["Approved"]}, stricter_statuses={"1": "finished", "2": "waiting"},
     ),
     Hosted(
@@ -197,6 +199,7 @@ HOSTED = [
         lambda url: {"url": url, "export": "api/Projects/9/export", "image": "api/Images/{image_id}"},
         unknown={"export": "api/Projects/8/export"},
         statuses={"img-1": "finished", "img-2": "finished", "beach/z.jpg": "finished"},
-        since="2030-01-01T00:00:00+00:00", changed={"img-1", "img-2", "beach/z.jpg"}, golden=("img-1", "zillin/accepted"), existing=None,
+        since="2030-01-01T00:00:00+00:00", changed={"img-1", "img-2", "beach/z.jpg"},
+        golden=("img-1", "zillin/accepted"), existing=None,
     ),
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -210,10 +211,12 @@ def test_no_secret_is_logged_when_all_is_well(project: Project, caplog: pytest.L
 
 def test_item_that_is_none_is_refused_alone(project: Project) -> None:
     item = project.golden_item()
+    nonsense: Any = {"id": 999, "nonsense": True}
+    payload = json.dumps(nonsense).encode() if isinstance(item.payload, bytes) else nonsense
 
     async def fetch_nonsense(connector: Any) -> str:
         try:
-            await connector.fetch(replace(item, id="999", payload={"id": 999, "nonsense": True}))
+            await connector.fetch(replace(item, id="999", payload=payload))
         except Exception as error:
             return type(error).__name__
         return "nothing"

@@ -36,7 +36,9 @@ def listed(service: Labelbox, since: datetime | None = None, **more: Any) -> lis
 
 
 def created(service: Labelbox) -> Any:
-    return next(request.json["variables"]["input"] for request in service.asked if "exportDataRowsInProject" in request.json["query"])
+    return next(
+        request.json["variables"]["input"] for request in service.asked if "exportDataRowsInProject" in request.json["query"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,9 @@ def test_class_is_one_of_the_tags(sama: Sama, tags: dict[str, str], class_tag: s
         (item,) = await items(connector)
         return (await connector.fetch(item)).pictures[0].shapes[0]
 
-    sama.tasks[0]["answers"]["objects"]["shapes"] = [{"type": "point", "index": 1, "key_locations": [{"tags": tags, "points": [[1, 2]]}]}]
+    sama.tasks[0]["answers"]["objects"]["shapes"] = [
+        {"type": "point", "index": 1, "key_locations": [{"tags": tags, "points": [[1, 2]]}]}
+    ]
 
     assert ask(sama, first, class_tag=class_tag).class_name == expected
 
@@ -124,7 +126,16 @@ BASIC = "Basic " + base64.b64encode(b"sama:secret").decode()
         (b"fixed", {"x-wsm-date": "now", "authorization": "HMAC-SHA-256 abc"}, False),
         (b"fixed", {}, False),
     ],
-    ids=["token", "basic", "another token", "token in a wrong place", "another password", "no secret", "signed: unverified", "nothing"],
+    ids=[
+        "token",
+        "basic",
+        "another token",
+        "token in a wrong place",
+        "another password",
+        "no secret",
+        "signed: unverified",
+        "nothing",
+    ],
 )
 def test_only_fixed_tokens_are_genuine(secret: bytes, headers: dict[str, str], is_genuine: bool) -> None:
     assert Connector.is_genuine(secret, headers, b"{}") is is_genuine

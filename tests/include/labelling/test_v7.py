@@ -94,7 +94,11 @@ def test_labels_of_the_api_are_read_with_classes_by_id_and_data_apart(v7: V7) ->
     """The other spelling: `annotation_class_id`, and what was drawn below `data`."""
     given = v7.documents[GOLDEN]["annotations"][1]
     v7.documents[GOLDEN]["annotations"] = [
-        {"id": given["id"], "annotation_class_id": 6, "data": {"polygon": given["polygon"], "bounding_box": given["bounding_box"]}}
+        {
+            "id": given["id"],
+            "annotation_class_id": 6,
+            "data": {"polygon": given["polygon"], "bounding_box": given["bounding_box"]},
+        }
     ]
 
     (shape,) = ask(v7, golden).pictures[0].shapes
@@ -112,11 +116,16 @@ def test_each_slot_is_a_picture(v7: V7) -> None:
 
     labelled = ask(v7, golden)
 
-    assert [(one.name, len(one.shapes)) for one in labelled.pictures] == [("test2.png/left/l.png", 0), ("test2.png/right/r.png", 4)]
+    assert [(one.name, len(one.shapes)) for one in labelled.pictures] == [
+        ("test2.png/left/l.png", 0),
+        ("test2.png/right/r.png", 4),
+    ]
 
 
 @pytest.mark.parametrize(
-    "rule", [{"read": "release", "statuses": ["review"]}, {"annotators": ["ann@x"]}], ids=["release of review", "annotators of items"]
+    "rule",
+    [{"read": "release", "statuses": ["review"]}, {"annotators": ["ann@x"]}],
+    ids=["release of review", "annotators of items"],
 )
 def test_rule_that_v7_cannot_answer_is_refused(rule: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="expected"):

@@ -13,7 +13,7 @@ from include.errors import ConfigError
 from include.labelling.items import Picture
 from include.labelling.web import Web
 from include.labelling.zillin import Connector, Settings
-from tests.hosted_servers.serving import serving
+from tests.hosted_servers.serving import answer, serving
 from tests.hosted_servers.zillin import Zillin
 from tests.labelled_coco import case
 
@@ -48,7 +48,12 @@ def test_one_correction_is_one_item_though_the_export_counts_as_a_whole(zillin: 
 
 @pytest.mark.parametrize(
     ("kept", "state", "expected"),
-    [("Accepted", None, "finished"), ("Everything", None, "waiting"), ("Annotated", "Finished", "finished"), ("Annotated", "Waiting for approval", "waiting")],
+    [
+        ("Accepted", None, "finished"),
+        ("Everything", None, "waiting"),
+        ("Annotated", "Finished", "finished"),
+        ("Annotated", "Waiting for approval", "waiting"),
+    ],
     ids=["accepted", "everything, no word", "finished", "waits for approval"],
 )
 def test_filter_of_the_export_says_what_is_finished(zillin: Zillin, kept: str, state: str | None, expected: str) -> None:
@@ -79,12 +84,12 @@ def test_encrypted_picture_is_refused_clearly(zillin: Zillin) -> None:
         ask(zillin, lambda connector: connector.image(Picture("beach/x.jpg", (), address="img-1")))
 
 
-def test_export_that_is_none_is_told(zillin: Zillin) -> None:
-    zillin.export = {"DataSets": []} | {"title": "no access"}
-    assert ask(zillin, items) == []
+@pytest.mark.parametrize("body", [b"[]", b'{"title": "no access"}'], ids=["a list", "another object"])
+def test_export_that_is_none_is_told(zillin: Zillin, body: bytes) -> None:
+    zillin.faults = [answer(body)]
 
     with pytest.raises(ConfigError, match="expected an export with DataSets"):
-        ask(zillin, items, export="api/Images/none", **{"image": None}) if zillin.files.update({"none": b"[]"}) is None else None
+        ask(zillin, items)
 
 
 def test_pictures_without_an_address_are_missing_and_say_why(zillin: Zillin) -> None:
