@@ -24,7 +24,8 @@ from include.labelling.connector import ServiceSettings
 from include.labelling.exports import until_made
 from include.labelling.graphql import query
 from include.labelling.items import Item, Labelled, Picture, Refused
-from include.labelling.web import AskAgain, Web
+from include.labelling.patience import AskAgain
+from include.labelling.web import Web
 
 CREATE = """mutation ExportDataRowsInProject($input: ExportDataRowsInProjectInput!) {
   exportDataRowsInProject(input: $input) { taskId isStreamable } }"""

@@ -25,8 +25,9 @@ from include.labelling import superannotate_instances
 from include.labelling.connector import ServiceSettings
 from include.labelling.drawings import to_json
 from include.labelling.items import Item, Labelled, Picture, Refused, Status
+from include.labelling.patience import AskAgain
 from include.labelling.stamps import digest, latest
-from include.labelling.web import AskAgain, Web
+from include.labelling.web import Web
 
 PAGE = 2000
 # as numbers in the items' answers, as words in the files

@@ -42,7 +42,7 @@ def answer(said: Any, status: int = 200, **more: Any) -> Answer:
 
 
 class Service:
-    """`faults`: given, in turn, instead of the next answers. `token`: what must be shown. `is_messy`: rows come twice, shuffled."""
+    """`faults`: given, in turn, instead of the next answers. `token`: what must be shown. `is_messy`: rows twice, shuffled."""
 
     token = "the-key-of-the-project"
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from include.labelling.patience import AskAgain
 from include.labelling.stamps import utc_text
 from include.labelling.superannotate import Connector, Settings, streamed
-from include.labelling.web import AskAgain, Web
+from include.labelling.web import Web
 from tests.hosted_servers.serving import Files, serving
 from tests.hosted_servers.superannotate import SuperAnnotate
 from tests.include.labelling.hosted_cases import HOSTED
