@@ -1,4 +1,4 @@
-"""Addresses on the web: whose they are, and what of them may be told."""
+"""Addresses: whose they are on the web, what of them may be told, and names that may become paths."""
 
 from __future__ import annotations
 
@@ -21,3 +21,9 @@ def origin(url: str) -> tuple[str, str, int | None] | None:
         return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     except ValueError:
         return None
+
+
+def as_path(name: object) -> str:
+    """A name that somebody gave a picture, as a relative path that leads nowhere else."""
+    parts = [part for part in str(name).replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    return "/".join(parts) or "unnamed"

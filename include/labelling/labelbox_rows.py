@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from include.labelling import drawings
+from include.labelling.addresses import as_path
 from include.labelling.drawings import Drawing, attributes_json, to_json
 from include.labelling.items import NAN, Item, Picture, Shape, Status
 from include.labelling.stamps import digest, latest, utc_text
@@ -39,7 +40,7 @@ def picture(row: Any, settings: Settings) -> Picture:
     shapes = [shape for label in _counting(_labels(row, settings), settings) for shape in _shapes(label, settings)]
     metadata = {field.get("schema_name"): field.get("value") for field in row.get("metadata_fields") or []}
     return Picture(
-        name=str(data_row.get("global_key") or data_row.get("external_id") or data_row["id"]),
+        name=as_path(data_row.get("global_key") or data_row.get("external_id") or data_row["id"]),
         shapes=tuple(shapes),
         address=data_row.get("row_data"),
         width_px=float(media.get("width") or NAN),

@@ -17,7 +17,6 @@ import pytest
 
 from include.errors import ConfigError, StepError, Unavailable
 from include.labelling import web as module
-from include.labelling.addresses import shown
 from include.labelling.web import Web
 from tests.hosted_servers.serving import Answer, Request, Service, answer, serving
 
@@ -341,19 +340,6 @@ def test_requests_are_counted(service: Echo) -> None:
         return web.requests
 
     assert ask(service.url, count) == 2
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("https://user:pass@host:8443/a/b?key=1#part", "https://host:8443/a/b"),
-        ("https://host", "https://host"),
-        ("http://[bad", "an address that cannot be read"),
-    ],
-    ids=["all of it", "a host", "none"],
-)
-def test_address_is_shown_without_secrets(url: str, expected: str) -> None:
-    assert shown(url) == expected
 
 
 def test_transport_can_be_given() -> None:
