@@ -70,10 +70,18 @@ class Web:
         url = path if "://" in path else f"{self.url}/{path.lstrip('/')}"
         if origin(url) is None:
             raise FileNotFoundError(NO_ADDRESS)
+
+        async def once() -> T:
+            return parse(await self._once(method, url, words))
+
+        return await self.patiently(url, once)
+
+    async def patiently(self, url: str, once: Callable[[], Awaitable[T]]) -> T:
+        """What `once` gives, tried again while another try may better it: also for the client that a service brings along."""
         try:
             async for attempt in asking(shown(url), self.patience_s):
                 with attempt:
-                    return parse(await self._once(method, url, words))
+                    return await once()
         except (AskAgain, *PASSING) as error:
             why = str(error) or type(error).__name__
             raise Unavailable(
@@ -98,7 +106,7 @@ class Web:
                 if further is None:
                     body = await self._body(answer)
                     if answer.status_code != 401 or not is_ours or is_renewed or self.renew is None or not await self.renew():
-                        self._judge(answer, shown(url), body, is_ours)
+                        self.judge(answer, shown(url), body, is_ours)
                         return body
                     is_renewed = True
                     continue
@@ -116,7 +124,8 @@ class Web:
                 raise Unavailable(f"{shown(str(answer.url))}: answers with over {ANSWER_BYTES_MAX} bytes; ask for less at once")
         return bytes(found)
 
-    def _judge(self, answer: httpx.Response, where: str, body: bytes, is_ours: bool) -> None:
+    def judge(self, answer: httpx.Response, where: str, body: bytes, is_ours: bool) -> None:
+        """Raises what an answer that is no success means."""
         code = answer.status_code
         if answer.is_success:
             return

@@ -106,7 +106,7 @@ def serving(service: S) -> Iterator[S]:
             self.end_headers()
             self.wfile.write(said.body)
 
-        do_GET = do_POST = do_PUT = _any
+        do_GET = do_POST = do_PUT = do_PATCH = _any
 
         def log_message(self, *_: Any) -> None:
             pass
