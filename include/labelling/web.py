@@ -41,7 +41,13 @@ class Web:
     """One service, as one source asks it. `token`: the source's secret. `headers`: the connector's, for the service alone."""
 
     def __init__(
-        self, url: str, token: str, *, patience_s: float = 180, timeout_s: float = 30, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        url: str,
+        token: str,
+        *,
+        patience_s: float = 180,
+        timeout_s: float = 30,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.url, self.token, self.patience_s = url.rstrip("/"), token, patience_s
         self.headers: dict[str, str] = {}
@@ -58,14 +64,15 @@ class Web:
 
     async def ask(self, method: str, path: str, **words: Any) -> Any:
         """The JSON of an answer. `path`: below the service's URL, or a whole URL; `words`: httpx's params, json, headers …"""
-        return await self._patiently(method, path, True, words)
+        return await self.patiently(path, lambda: self._once(method, path, True, words))
 
     async def read(self, path: str, **words: Any) -> bytes:
         """The bytes of an answer; raises FileNotFoundError for 404. From another host the service's headers stay away."""
-        data: bytes = await self._patiently("GET", path, False, words)
+        data: bytes = await self.patiently(path, lambda: self._once("GET", path, False, words))
         return data
 
-    async def _patiently(self, method: str, path: str, is_json: bool, words: dict[str, Any]) -> Any:
+    async def patiently(self, path: str, once: Callable[[], Awaitable[Any]]) -> Any:
+        """What `once` gives, asked again while it raises AskAgain: for clients that a service brings along, too."""
         try:
             async for attempt in tenacity.AsyncRetrying(
                 retry=tenacity.retry_if_exception_type((AskAgain, httpx.TransportError)),
@@ -75,7 +82,7 @@ class Web:
                 before_sleep=_say,
             ):
                 with attempt:
-                    return await self._once(method, path, is_json, words)
+                    return await once()
         except (AskAgain, httpx.TransportError) as error:
             why = str(error) or type(error).__name__
             raise Unavailable(
@@ -97,25 +104,28 @@ class Web:
                 body = await self._body(answer)
                 if answer.status_code == 401 and is_ours and not is_renewed and self.renew is not None and await self.renew():
                     return await self._once(method, path, is_json, words, is_renewed=True)
-                self._judge(answer, path, body, is_ours)
-                return _parsed(body) if is_json else body
+                self.judge(answer, path, body, is_ours)
+                return parsed(body) if is_json else body
         # storage hands out signed addresses by redirect: no header of ours goes along
         return await self._redirected(further, is_json)
 
     async def _redirected(self, url: str, is_json: bool) -> Any:
         answer = await self._client.get(url, follow_redirects=True)
-        self._judge(answer, url, answer.content, is_ours=False)
-        return _parsed(answer.content) if is_json else answer.content
+        self.judge(answer, url, answer.content, is_ours=False)
+        return parsed(answer.content) if is_json else answer.content
 
     async def _body(self, answer: httpx.Response) -> bytes:
         found = bytearray()
         async for chunk in answer.aiter_bytes():
             found += chunk
             if len(found) > ANSWER_BYTES_MAX:
-                raise Unavailable(f"{self._shown(str(answer.url))}: answers with over {ANSWER_BYTES_MAX} bytes; ask for less at once")
+                raise Unavailable(
+                    f"{self._shown(str(answer.url))}: answers with over {ANSWER_BYTES_MAX} bytes; ask for less at once"
+                )
         return bytes(found)
 
-    def _judge(self, answer: httpx.Response, path: str, body: bytes, is_ours: bool) -> None:
+    def judge(self, answer: httpx.Response, path: str, body: bytes, is_ours: bool) -> None:
+        """Raises what an answer that is no success means."""
         code = answer.status_code
         if answer.is_success:
             return
@@ -138,7 +148,8 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
-def _parsed(body: bytes) -> Any:
+def parsed(body: bytes) -> Any:
+    """Raises AskAgain."""
     try:
         return json.loads(body)
     except ValueError as error:
