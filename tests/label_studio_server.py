@@ -1,9 +1,9 @@
 """A real Label Studio server on a free loopback port, and what annotators do with it, over its API.
 
-    with label_studio(folder) as studio:
-        project = studio.project("<View>…</View>")
-        task = studio.upload(project, "tree.png", data)
-        studio.annotate(task, [studio.box("tree", 10, 20, 30, 40)])
+with label_studio(folder) as studio:
+    project = studio.project("<View>…</View>")
+    task = studio.upload(project, "tree.png", data)
+    studio.annotate(task, [studio.box("tree", 10, 20, 30, 40)])
 """
 
 from __future__ import annotations

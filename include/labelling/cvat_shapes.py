@@ -112,10 +112,10 @@ def _names(frames: Mapping[int, Json]) -> dict[int, str]:
 def _shape(job: Job, raw: Json) -> Shape:
     kind, box, shaped = _outline(job, raw)
     # shapes, tags and tracks are counted apart
-    counted = "track" if "track" in raw else "tag" if kind == "tag" else ""
-    number = raw.get("track", raw.get("id"))
+    counted = "track-" if "track" in raw else "tag-" if kind == "tag" else ""
+    given = f"{counted}{raw.get('track', raw.get('id'))}"
     return replace(
-        job.like, kind=kind, class_name=job.class_of(raw), box_px=box, geometry=shaped, annotation_id=f"{counted}-{number}" if counted else str(number),
+        job.like, kind=kind, class_name=job.class_of(raw), box_px=box, geometry=shaped, annotation_id=given,
         attributes=job.attributes(raw), raw=json.dumps(raw, separators=(",", ":"), ensure_ascii=False),
     )  # fmt: skip
 
@@ -145,7 +145,7 @@ def _pointed(kind: str, points: list[list[float]]) -> tuple[Kind, BoxPx, str | N
         case "polygon":
             return "polygon", enclosing(points), geometry(rings=[points])
         case "polyline" | "points" | "cuboid":
-            return kind, enclosing(points), geometry(points=points)  # type: ignore[return-value]
+            return kind, enclosing(points), geometry(points=points)
         case "tag":
             return "tag", NOWHERE, None
     return "other", enclosing(points), geometry(points=points) if points else None

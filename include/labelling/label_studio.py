@@ -64,6 +64,7 @@ class Connector:
             return self._pages({"fields": "all"}, since)
 
         async for task in complete(listing, lambda task: task["id"], lambda task: task["updated_at"]):
+            await self._meet(task)
             yield self.rule.item(task)
 
     async def existing(self) -> frozenset[str] | None:
@@ -74,6 +75,7 @@ class Connector:
 
     async def fetch(self, item: Item) -> Labelled:
         task = item.payload or await self._task(item)
+        await self._meet(task)
         return self.rule.labelled(task, await self._image_keys())
 
     async def image(self, picture: Picture) -> bytes:
@@ -97,7 +99,7 @@ class Connector:
             if self.web.headers.get("Authorization") == stale:
                 self._renewer = asyncio.current_task()
                 try:
-                    answer = await self.web.ask("POST", "api/token/refresh", json={"refresh": self.web.token})
+                    answer = await self.web.ask("POST", "api/token/refresh/", json={"refresh": self.web.token})
                 finally:
                     self._renewer = None
                 self.web.headers["Authorization"] = f"Bearer {answer['access']}"
@@ -113,7 +115,7 @@ class Connector:
         number, met = 1, 0
         while True:
             try:
-                answer = await self.web.ask("GET", "api/tasks", params={**asked, "page": number})
+                answer = await self.web.ask("GET", "api/tasks/", params={**asked, "page": number})
             except FileNotFoundError:  # a page past the end: of an empty list, or of one that has become shorter
                 if number == 1:
                     await self._project()
@@ -126,17 +128,28 @@ class Connector:
 
     async def _project(self) -> Json:
         try:
-            found: Json = await self.web.ask("GET", f"api/projects/{self.settings.project}")
+            found: Json = await self.web.ask("GET", f"api/projects/{self.settings.project}/")
         except FileNotFoundError:
             raise ConfigError(f"{self.settings.url}: no project {self.settings.project}; is `project` right?") from None
         return found
 
     async def _task(self, item: Item) -> Json:
         try:
-            found: Json = await self.web.ask("GET", f"api/tasks/{item.id.removeprefix('task-')}")
+            found: Json = await self.web.ask("GET", f"api/tasks/{item.id.removeprefix('task-')}/")
         except FileNotFoundError:
             raise Refused(f"{item.id} is not there any more; expected it as it was listed") from None
         return found
+
+    async def _meet(self, task: Json) -> None:
+        """Annotations tell people by number: their emails are asked for once. Where that is not allowed, the number stays."""
+        if not (unknown := self.rule.unknown(task)):
+            return
+        try:
+            users = await self.web.ask("GET", "api/users/")
+        except ConfigError:
+            users = []
+        emails = {one["id"]: one["email"] for one in users}
+        self.rule.people.update({number: emails.get(number, str(number)) for number in unknown} | emails)
 
     async def _image_keys(self) -> dict[str, str]:
         """Name of each image in the labelling configuration → where in a task's data its file stands."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -19,18 +19,19 @@ TELL_APART = ("id", "updated_at", "was_cancelled", "ground_truth", "reviews")
 
 @dataclass(frozen=True)
 class Rule:
-    """What the team counts as finished. `annotators`: emails, None: anyone."""
+    """What the team counts as finished. `annotators`: emails, None: anyone. `people`: number → email; grows as more are known."""
 
     finished: Finished
     annotators: tuple[str, ...] | None = None
     guideline: str | None = None
+    people: dict[int, str] = field(default_factory=dict)
 
     def counted(self, task: Json) -> list[Json]:
         """The annotations that are finished work."""
         return [
             one for one in task.get("annotations") or []
             if not one.get("was_cancelled")
-            and (self.annotators is None or _person(one.get("completed_by")) in self.annotators)
+            and (self.annotators is None or self._person(one.get("completed_by")) in self.annotators)
             and (self.finished != "ground_truth" or one.get("ground_truth"))
             and (self.finished != "reviewed" or (_last_review(one) or {}).get("accepted"))
         ]  # fmt: skip
@@ -40,14 +41,15 @@ class Rule:
             return "finished" if self.finished != "labelled" or task.get("is_labeled") else "waiting"
         if made := task.get("annotations") or []:
             return "skipped" if all(one.get("was_cancelled") for one in made) else "waiting"
-        # whoever annotated it is still named there after all annotations were deleted
+        # Who annotated it is still named there after all annotations were deleted. So is who posted a prediction: to say `gone`
+        # of what was never taken in changes nothing
         return "gone" if task.get("updated_by") and not task.get("drafts") else "waiting"
 
     def item(self, task: Json) -> Item:
         """`revision` follows annotations and rule, not `updated_at`: that moves with predictions, too."""
         made, status = task.get("annotations") or [], self.status(task)
         skipped = sum(bool(one.get("was_cancelled")) for one in made)
-        labels = json.dumps([[{key: one.get(key) for key in TELL_APART} for one in made], task.get("data"), status])
+        labels = json.dumps([[{key: one.get(key) for key in TELL_APART} for one in made], status])
         revision = hashlib.sha256(labels.encode()).hexdigest()[:24]
         state = f"{len(made) - skipped} submitted, {skipped} skipped"
         updated_at = datetime.fromisoformat(task["updated_at"])
@@ -60,12 +62,23 @@ class Rule:
         strays = tuple(region.shape for region in found if (region.to_name, region.page) not in pictures)
         return Labelled(json.dumps(task, ensure_ascii=False).encode(), tuple(pictures.values()), strays)
 
+    def unknown(self, task: Json) -> set[int]:
+        """The numbers of people whose email must be asked."""
+        reviewers = [review.get("created_by") for one in task.get("annotations") or [] for review in _reviews(one)]
+        named = [*reviewers, *(one.get("completed_by") for one in task.get("annotations") or [])]
+        return {one for one in named if isinstance(one, int)} - self.people.keys()
+
+    def _person(self, given: Any) -> str | None:
+        if isinstance(given, dict):
+            return str(given.get("email") or given.get("id"))
+        return None if given is None else self.people.get(given, str(given))
+
     def _like(self, task: Json, annotation: Json) -> Shape:
         review = _last_review(annotation) or {}
         return Shape(
-            "other", None, NOWHERE, "", annotator=_person(annotation.get("completed_by")), job=f"task-{task['id']}",
+            "other", None, NOWHERE, "", annotator=self._person(annotation.get("completed_by")), job=f"task-{task['id']}",
             drawn_at=_utc(annotation.get("updated_at") or annotation.get("created_at")), guideline=self.guideline,
-            reviewer=_person(review.get("created_by")), reviewed_at=_utc(review.get("created_at")),
+            reviewer=self._person(review.get("created_by")), reviewed_at=_utc(review.get("created_at")),
             attributes='{"ground_truth": true}' if annotation.get("ground_truth") else None,
         )  # fmt: skip
 
@@ -93,16 +106,12 @@ def _picture(task: Json, key: str, address: Any, shapes: tuple[Shape, ...]) -> P
     return Picture(name, shapes, {"task": task["id"], "at": address}, missing, float(width), float(height))
 
 
-def _person(given: Any) -> str | None:
-    """By email. In some answers there is only a number."""
-    if isinstance(given, dict):
-        return str(given.get("email") or given.get("id"))
-    return None if given is None else str(given)
+def _reviews(annotation: Json) -> list[Json]:
+    return [one for one in annotation.get("reviews") or [] if isinstance(one, dict)]
 
 
 def _last_review(annotation: Json) -> Json | None:
-    reviews = [one for one in annotation.get("reviews") or [] if isinstance(one, dict)]
-    return max(reviews, key=lambda one: str(one.get("created_at")), default=None)
+    return max(_reviews(annotation), key=lambda one: str(one.get("created_at")), default=None)
 
 
 def _utc(text: str | None) -> str | None:
