@@ -22,9 +22,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from include.errors import Unavailable
 from include.labelling.connector import ServiceSettings
 from include.labelling.cvat_api import PAGE, RAW, Api
-from include.labelling.cvat_shapes import NOWHERE, Job, Json, pictures
+from include.labelling.cvat_return import return_to
+from include.labelling.cvat_shapes import Job, Json, pictures
+from include.labelling.drawings import NO_BOX
 from include.labelling.items import Item, Labelled, Objection, Picture, Refused, Shape, Status
 from include.labelling.paged import Page, complete
+from include.labelling.stamps import utc_text
 
 if TYPE_CHECKING:
     from include.labelling.web import Web
@@ -78,8 +81,8 @@ class Connector:
                 yield self._item(job, updated_at)
 
     async def existing(self) -> frozenset[str] | None:
-        found = [f"job-{job['id']}" async for job in complete(lambda: self._pages(None), lambda job: job["id"], lambda job: 0)]
-        return frozenset(found)
+        jobs = complete(lambda: self._pages(None), lambda job: job["id"], lambda job: 0)
+        return frozenset([f"job-{job['id']}" async for job in jobs])
 
     async def fetch(self, item: Item) -> Labelled:
         number = int(item.id.removeprefix("job-"))
@@ -101,8 +104,6 @@ class Connector:
         return await self.web.read(f"api/jobs/{job}/data", params={"type": "frame", "number": frame, "quality": "original"})
 
     async def give_back(self, item_id: str, said: Sequence[Objection]) -> str:
-        from include.labelling.cvat_return import return_to
-
         job, originals = await self._job(int(item_id.removeprefix("job-")))
         return await return_to(self.api, job, json.loads(originals["annotations"]), said)
 
@@ -171,9 +172,9 @@ class Connector:
         job, job_body = await ask(at, lambda client: client.jobs_api.retrieve(number, **RAW))
         labels, labels_body = await self._labels_of(job)
         who = {"annotator": None, "reviewer": None} | {self.settings.assignee_is: _assignee(job)}
-        changed_at = datetime.fromisoformat(job["updated_date"]).astimezone(UTC).isoformat()
+        changed_at = utc_text(job["updated_date"])
         like = Shape(
-            "other", None, NOWHERE, "", annotator=who["annotator"], reviewer=who["reviewer"], job=str(number),
+            "other", None, NO_BOX, "", annotator=who["annotator"], reviewer=who["reviewer"], job=str(number),
             drawn_at=changed_at, reviewed_at=changed_at if who["reviewer"] else None, guideline=await self._guideline(job),
         )  # fmt: skip
         bodies = {"job": job_body, "data_meta": meta_body, "labels": labels_body, "annotations": annotations}

@@ -59,7 +59,7 @@ class Api:
             body = await asyncio.to_thread(self.body, path, call)
             return parsed(body), body
 
-        found: tuple[Any, bytes] = await self.web.patiently(path, once)
+        found: tuple[Any, bytes] = await self.web.patiently(f"{self.web.url}/{path}", once)
         return found
 
     def body(self, path: str, call: Callable[[ApiClient], Any]) -> bytes:
@@ -73,7 +73,7 @@ class Api:
         except (urllib3.exceptions.HTTPError, ApiException) as error:  # no answer, or one that was cut short
             raise AskAgain(f"{path}: {type(error).__name__}") from None
         kept = {"retry-after": response.headers["Retry-After"]} if "Retry-After" in response.headers else {}
-        self.web.judge(httpx.Response(response.status, headers=kept), path, body, is_ours=True)
+        self.web.judge(httpx.Response(response.status, headers=kept), f"{self.web.url}/{path}", body, is_ours=True)
         return body
 
     async def every(self, path: str, call: Callable[[ApiClient, int], Any]) -> tuple[list[Any], bytes]:

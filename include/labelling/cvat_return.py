@@ -37,7 +37,7 @@ async def return_to(api: Api, job: Job, annotations: Json, said: Sequence[Object
             else:
                 done["there already"] += 1
 
-    await api.web.patiently(f"api/issues of job {number}", once)
+    await api.web.patiently(f"{api.web.url}/api/issues", once)
     counts = ", ".join(f"{count} {what}" for what, count in done.items() if count)
     return f"job {number}: {counts or 'nothing to say'}; {await _open(api, number)}"
 

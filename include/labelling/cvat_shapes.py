@@ -6,7 +6,6 @@ Points are pixels already. Frame numbers count through the whole task: a job's f
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,13 +13,12 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
+from include.labelling import drawings
 from include.labelling.cvat_tracks import interpolated
-from include.labelling.items import NAN, Kind, Picture, Shape, enclosing, geometry
-from include.labelling.outlines import BoxPx, corners, ellipse_box
+from include.labelling.drawings import Drawing
+from include.labelling.items import NAN, Picture, Shape, geometry
 
 Json = dict[str, Any]
-NOWHERE = (NAN, NAN, NAN, NAN)
-POINTS_MIN = {"rectangle": 4, "ellipse": 4, "mask": 5}
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class Job:
         for value in raw.get("attributes") or []:
             spec = self._specs.get(value["spec_id"], {})
             said[spec.get("name", f"attribute {value['spec_id']}")] = _typed(value["value"], spec.get("input_type"))
-        return json.dumps(said, ensure_ascii=False) if said else None
+        return drawings.attributes_json(said)
 
 
 def pictures(job: Job, annotations: Json) -> tuple[tuple[Picture, ...], tuple[Shape, ...]]:
@@ -110,61 +108,52 @@ def _names(frames: Mapping[int, Json]) -> dict[int, str]:
 
 
 def _shape(job: Job, raw: Json) -> Shape:
-    kind, box, shaped = _outline(job, raw)
+    try:
+        kind, box, shaped = _drawing(job, raw)
+    except drawings.UNREADABLE_ERRORS:
+        kind, box, shaped = drawings.UNREADABLE
     # shapes, tags and tracks are counted apart
     counted = "track-" if "track" in raw else "tag-" if kind == "tag" else ""
-    given = f"{counted}{raw.get('track', raw.get('id'))}"
     return replace(
-        job.like, kind=kind, class_name=job.class_of(raw), box_px=box, geometry=shaped, annotation_id=given,
-        attributes=job.attributes(raw), raw=json.dumps(raw, separators=(",", ":"), ensure_ascii=False),
+        job.like, kind=kind, class_name=job.class_of(raw), box_px=box, geometry=shaped, raw=drawings.to_json(raw),
+        annotation_id=f"{counted}{raw.get('track', raw.get('id'))}", attributes=job.attributes(raw),
     )  # fmt: skip
 
 
-def _outline(job: Job, raw: Json) -> tuple[Kind, BoxPx, str | None]:
-    numbers, turned = [float(one) for one in raw.get("points") or []], float(raw.get("rotation") or 0) % 360
-    kind = raw["type"]
-    if len(numbers) < POINTS_MIN.get(kind, 2) and kind not in ("tag", "skeleton"):
-        return "other", NOWHERE, None
-    if kind == "rectangle":
-        return _rectangle(numbers, turned)
-    if kind == "ellipse":
-        x, y, right, top = numbers[:4]
-        radii = abs(right - x), abs(y - top)
-        return "ellipse", ellipse_box(x, y, *radii, turned), geometry(points=[[x, y]], radii=radii, angle_deg=turned)
-    if kind == "mask":
-        *runs, x0, y0, x1, y1 = (int(one) for one in numbers)
-        box = (float(x0), float(y0), float(x1 + 1 - x0), float(y1 + 1 - y0))
-        return "mask", box, geometry(rle=runs, box=box)
+def _drawing(job: Job, raw: Json) -> Drawing:
+    turned, kind = float(raw.get("rotation") or 0) % 360, raw["type"]
     if kind == "skeleton":
         return _skeleton(job, raw)
-    return _pointed(kind, [list(pair) for pair in zip(numbers[::2], numbers[1::2], strict=False)])
-
-
-def _pointed(kind: str, points: list[list[float]]) -> tuple[Kind, BoxPx, str | None]:
+    numbers = [float(one) for one in raw.get("points") or []]
     match kind:
-        case "polygon":
-            return "polygon", enclosing(points), geometry(rings=[points])
-        case "polyline" | "points" | "cuboid":
-            return kind, enclosing(points), geometry(points=points)
         case "tag":
-            return "tag", NOWHERE, None
-    return "other", enclosing(points), geometry(points=points) if points else None
+            return drawings.tag()
+        case "rectangle":
+            x0, y0, x1, y1 = numbers
+            if turned:
+                return drawings.rotated_box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, turned)
+            return drawings.box(x0, y0, x1 - x0, y1 - y0)
+        case "ellipse":
+            x, y, right, top = numbers
+            return drawings.ellipse(x, y, abs(right - x), abs(y - top), turned)
+        case "mask":
+            *runs, x0, y0, x1, y1 = map(int, numbers)
+            box = (float(x0), float(y0), float(x1 + 1 - x0), float(y1 + 1 - y0))  # its last column and row are in it
+            return "mask", box, geometry(rle=runs, box_px=box)
+        case "polygon":
+            return drawings.polygon([[drawings.pairs(numbers)]])
+        case "polyline":
+            return drawings.polyline([drawings.pairs(numbers)])
+        case "points" | "cuboid":
+            return drawings.points(drawings.pairs(numbers), kind)
+    return drawings.UNREADABLE
 
 
-def _rectangle(numbers: list[float], turned: float) -> tuple[Kind, BoxPx, str | None]:
-    x0, y0, x1, y1 = numbers[:4]
-    box = (x0, y0, x1 - x0, y1 - y0)
-    if not turned:
-        return "box", box, None
-    outline = [list(point) for point in corners(*box, turned)]
-    return "rotated_box", enclosing(outline), geometry(rings=[outline], box=box, angle_deg=turned)
-
-
-def _skeleton(job: Job, raw: Json) -> tuple[Kind, BoxPx, str]:
+def _skeleton(job: Job, raw: Json) -> Drawing:
     """Its points with their names. A point that is `outside` is not there: it counts for nothing but is kept in `raw`."""
-    there = [one for one in raw.get("elements") or [] if not one.get("outside") and len(one.get("points") or []) >= 2]
-    points = [[float(number) for number in one["points"][:2]] for one in there]
-    return "skeleton", enclosing(points), geometry(points=points, names=[job.class_of(one) for one in there])
+    there = [one for one in raw["elements"] if not one.get("outside")]
+    points = [drawings.pairs(one["points"])[0] for one in there]
+    return drawings.points(points, "skeleton", names=[job.class_of(one) for one in there])
 
 
 def _typed(value: str, input_type: str | None) -> Any:

@@ -35,6 +35,11 @@ class Item:
     updated_at: datetime
     images: int = 1
     payload: Any = None
+    name: str | None = None  # how keys and people call it; None: by its id
+
+    @property
+    def called(self) -> str:
+        return self.name or self.id
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,10 @@ https://labelstud.io/guide/export#Brush-masks-in-Label-Studio-JSON-format names 
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
+
+from include.labelling.drawings import Box
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,3 +51,20 @@ def brush_mask(rle: list[int], width: int, height: int) -> np.ndarray:
         missing -= length
     whole = np.repeat(np.array(values, dtype=np.uint8), lengths)[:total]
     return np.asarray(whole.reshape(height, width, 4)[..., ALPHA] > 0)
+
+
+def mask_runs(mask: np.ndarray) -> tuple[Box, list[int]]:
+    """The box around what is set in a mask `(height, width)`, and the runs inside it.
+
+    Runs go row by row: unset first, then set, and so on. Raises ValueError for an empty mask.
+    """
+    import numpy as np
+
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        raise ValueError("nothing is set in the mask")
+    x0, x1, y0, y1 = int(columns[0]), int(columns[-1]) + 1, int(rows[0]), int(rows[-1]) + 1
+    flat = mask[y0:y1, x0:x1].astype(bool).ravel()
+    edges = [0, *(np.flatnonzero(np.diff(flat)) + 1).tolist(), len(flat)]
+    runs = [end - start for start, end in itertools.pairwise(edges)]
+    return (float(x0), float(y0), float(x1 - x0), float(y1 - y0)), [0, *runs] if flat[0] else runs

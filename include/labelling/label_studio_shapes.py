@@ -8,17 +8,17 @@ their upper left corner, ellipses about their middle, clockwise.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from include.labelling.items import NAN, Kind, Shape, enclosing, geometry
-from include.labelling.label_studio_masks import brush_mask
-from include.labelling.outlines import BoxPx, corners, ellipse_box, mask_runs
+from include.labelling import drawings
+from include.labelling.drawings import Drawing
+from include.labelling.items import Shape, geometry
+from include.labelling.label_studio_masks import brush_mask, mask_runs
 
 Json = dict[str, Any]
-Outline = tuple[Kind, BoxPx, str | None]
-NOWHERE = (NAN, NAN, NAN, NAN)
 OUTLINES = ("rectangle", "polygon", "ellipse", "keypoint", "brush", "bitmask", "vector", "video")
 NOTES = ("textarea", "rating", "number", "datetime", "pairwise", "ranker", "taxonomy", "choices")
 
@@ -39,12 +39,12 @@ def regions(annotation: Json, like: Shape) -> Iterator[Region]:
         by_id.setdefault(str(result.get("id") or f"result-{position}"), []).append(result)
     for key, results in by_id.items():
         outline = next((one for one in results if str(one.get("type")).startswith(OUTLINES) and one.get("value")), None)
-        given = replace(like, annotation_id=f"{annotation.get('id')}/{key}", raw=json.dumps(results, ensure_ascii=False))
+        given = replace(like, annotation_id=f"{annotation.get('id')}/{key}", raw=drawings.to_json(results))
         yield from _drawn(outline, results, given) if outline else _said(results, given)
 
 
 def _drawn(outline: Json, results: Sequence[Json], like: Shape) -> Iterator[Region]:
-    kind, box, shaped = outline_of(outline)
+    kind, box, shaped = drawing_of(outline)
     labels = [label for one in results if _is_labels(one) for label in one["value"].get(one["type"]) or []]
     said = {one["from_name"]: _answer(one) for one in results if one.get("type") in NOTES}
     said |= {key: outline[key] for key in ("hidden", "score") if outline.get(key) is not None and outline[key] is not False}
@@ -72,47 +72,44 @@ def _said(results: Sequence[Json], like: Shape) -> Iterator[Region]:
             yield Region(str(one.get("to_name")), int(one.get("item_index") or 0), shape)
 
 
-def outline_of(result: Json) -> Outline:
+def drawing_of(result: Json) -> Drawing:
     """Kind, box and geometry in pixels.
 
     What was drawn on a turned view, or on an image of unknown size, is `other`, without a box: where it lies is not documented.
     """
     width, height, value = result.get("original_width"), result.get("original_height"), result["value"]
     if not width or not height or result.get("image_rotation"):
-        return "other", NOWHERE, None
-    x, y = (float(value.get(side) or 0) * size / 100 for side, size in (("x", width), ("y", height)))
-    turned = float(value.get("rotation") or 0) % 360
-    kind = str(result["type"])
-    if kind.startswith("rectangle"):
-        return _rectangle((x, y, value["width"] * width / 100, value["height"] * height / 100), turned)
-    if kind.startswith("ellipse"):
-        radii = value["radiusX"] * width / 100, value["radiusY"] * height / 100
-        return "ellipse", ellipse_box(x, y, *radii, turned), geometry(points=[[x, y]], radii=radii, angle_deg=turned)
-    if kind.startswith("polygon"):
-        points = [[px * width / 100, py * height / 100] for px, py in value.get("points") or []]
-        if value.get("closed", True):
-            return "polygon", enclosing(points), geometry(rings=[points])
-        return "polyline", enclosing(points), geometry(points=points)
-    if kind.startswith("keypoint"):
-        return "points", (x, y, 0.0, 0.0), geometry(points=[[x, y]])
-    return _mask(value, int(width), int(height)) if kind.startswith("brush") else ("other", NOWHERE, None)
-
-
-def _rectangle(box: BoxPx, turned: float) -> Outline:
-    if not turned:
-        return "box", box, None
-    outline = [list(point) for point in corners(*box, turned, about=box[:2])]
-    middle_x, middle_y = (sum(point[axis] for point in outline) / 4 for axis in (0, 1))
-    flat = (middle_x - box[2] / 2, middle_y - box[3] / 2, box[2], box[3])
-    return "rotated_box", enclosing(outline), geometry(rings=[outline], box=flat, angle_deg=turned)
-
-
-def _mask(value: Json, width: int, height: int) -> Outline:
+        return drawings.UNREADABLE
     try:
-        box, runs = mask_runs(brush_mask(value.get("rle") or [], width, height))
-    except ValueError:
-        return "other", NOWHERE, None
-    return "mask", box, geometry(rle=runs, box=box)
+        return _drawing(str(result["type"]), value, float(width), float(height))
+    except drawings.UNREADABLE_ERRORS:
+        return drawings.UNREADABLE
+
+
+def _drawing(kind: str, value: Json, width: float, height: float) -> Drawing:
+    turned = float(value.get("rotation") or 0) % 360
+    if kind.startswith("polygon"):
+        points = [[x * width / 100, y * height / 100] for x, y in value["points"]]
+        return drawings.polygon([[points]]) if value.get("closed", True) else drawings.polyline([points])
+    if kind.startswith("brush"):
+        box, runs = mask_runs(brush_mask(value["rle"], int(width), int(height)))
+        return "mask", box, geometry(rle=runs, box_px=box)
+    x, y = value["x"] * width / 100, value["y"] * height / 100
+    if kind.startswith("rectangle"):
+        return _rectangle(x, y, value["width"] * width / 100, value["height"] * height / 100, turned)
+    if kind.startswith("ellipse"):
+        return drawings.ellipse(x, y, value["radiusX"] * width / 100, value["radiusY"] * height / 100, turned)
+    if kind.startswith("keypoint"):
+        return drawings.points([[x, y]])
+    return drawings.UNREADABLE
+
+
+def _rectangle(x: float, y: float, width: float, height: float, turned: float) -> Drawing:
+    if not turned:
+        return drawings.box(x, y, width, height)
+    cos, sin = math.cos(math.radians(turned)), math.sin(math.radians(turned))
+    middle = x + (width * cos - height * sin) / 2, y + (width * sin + height * cos) / 2
+    return drawings.rotated_box(*middle, width, height, turned)
 
 
 def _is_labels(result: Json) -> bool:
@@ -128,5 +125,4 @@ def _answer(result: Json) -> Any:
 
 
 def _packed(like: Shape, said: Json) -> str | None:
-    whole = json.loads(like.attributes or "{}") | said
-    return json.dumps(whole, ensure_ascii=False) if whole else None
+    return drawings.attributes_json(json.loads(like.attributes or "{}") | said)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
+from include.labelling import drawings
 from include.labelling.items import NAN, Item, Labelled, Picture, Shape, Status
 from include.labelling.label_studio_files import name_of
-from include.labelling.label_studio_shapes import NOWHERE, Json, Region, regions
+from include.labelling.label_studio_shapes import Json, Region, regions
+from include.labelling.stamps import digest, utc_text
 
 Finished = Literal["labelled", "annotated", "ground_truth", "reviewed"]
 TELL_APART = ("id", "updated_at", "was_cancelled", "ground_truth", "reviews")
@@ -49,8 +50,7 @@ class Rule:
         """`revision` follows annotations and rule, not `updated_at`: that moves with predictions, too."""
         made, status = task.get("annotations") or [], self.status(task)
         skipped = sum(bool(one.get("was_cancelled")) for one in made)
-        labels = json.dumps([[{key: one.get(key) for key in TELL_APART} for one in made], status])
-        revision = hashlib.sha256(labels.encode()).hexdigest()[:24]
+        revision = digest([{key: one.get(key) for key in TELL_APART} for one in made], status)
         state = f"{len(made) - skipped} submitted, {skipped} skipped"
         updated_at = datetime.fromisoformat(task["updated_at"])
         return Item(f"task-{task['id']}", revision, status, state, updated_at, payload=task)
@@ -76,9 +76,9 @@ class Rule:
     def _like(self, task: Json, annotation: Json) -> Shape:
         review = _last_review(annotation) or {}
         return Shape(
-            "other", None, NOWHERE, "", annotator=self._person(annotation.get("completed_by")), job=f"task-{task['id']}",
-            drawn_at=_utc(annotation.get("updated_at") or annotation.get("created_at")), guideline=self.guideline,
-            reviewer=self._person(review.get("created_by")), reviewed_at=_utc(review.get("created_at")),
+            "other", None, drawings.NO_BOX, "", annotator=self._person(annotation.get("completed_by")), job=f"task-{task['id']}",
+            drawn_at=utc_text(annotation.get("updated_at") or annotation.get("created_at")), guideline=self.guideline,
+            reviewer=self._person(review.get("created_by")), reviewed_at=utc_text(review.get("created_at")),
             attributes='{"ground_truth": true}' if annotation.get("ground_truth") else None,
         )  # fmt: skip
 
@@ -112,7 +112,3 @@ def _reviews(annotation: Json) -> list[Json]:
 
 def _last_review(annotation: Json) -> Json | None:
     return max(_reviews(annotation), key=lambda one: str(one.get("created_at")), default=None)
-
-
-def _utc(text: str | None) -> str | None:
-    return None if text is None else datetime.fromisoformat(text).astimezone(UTC).isoformat()
