@@ -163,19 +163,17 @@ class Connector:
         return "finished" if is_done and (annotators is None or _assignee(job) in annotators) else "waiting"
 
     async def _job(self, number: int) -> tuple[Job, dict[str, bytes]]:
-        """All that is said of a job, and the answers as they came. The job itself is asked last: that it did not change meanwhile
-        can be told then.
-        """
+        """All that is said of a job, and the answers as they came. The job comes last: so a change meanwhile is seen."""
         ask, at = self.api.ask, f"api/jobs/{number}"
         _, annotations = await ask(f"{at}/annotations/", lambda client: client.jobs_api.retrieve_annotations(number, **RAW))
         meta, meta_body = await ask(f"{at}/data/meta", lambda client: client.jobs_api.retrieve_data_meta(number, **RAW))
         job, job_body = await ask(at, lambda client: client.jobs_api.retrieve(number, **RAW))
         labels, labels_body = await self._labels_of(job)
         who = {"annotator": None, "reviewer": None} | {self.settings.assignee_is: _assignee(job)}
-        changed_at = utc_text(job["updated_date"])
         like = Shape(
             "other", None, NO_BOX, "", annotator=who["annotator"], reviewer=who["reviewer"], job=str(number),
-            drawn_at=changed_at, reviewed_at=changed_at if who["reviewer"] else None, guideline=await self._guideline(job),
+            drawn_at=utc_text(job["updated_date"]), guideline=await self._guideline(job),
+            reviewed_at=utc_text(job["updated_date"]) if who["reviewer"] else None,
         )  # fmt: skip
         bodies = {"job": job_body, "data_meta": meta_body, "labels": labels_body, "annotations": annotations}
         return Job(job, meta, labels, like), bodies

@@ -35,12 +35,13 @@ class Region:
 def regions(annotation: Json, like: Shape) -> Iterator[Region]:
     """What one annotation holds. `like`: who, when, in which job."""
     by_id: dict[str, list[Json]] = {}
+    places = {one.get("id"): one.get("to_name") for one in annotation.get("result") or []}
     for position, result in enumerate(annotation.get("result") or []):
         by_id.setdefault(str(result.get("id") or f"result-{position}"), []).append(result)
     for key, results in by_id.items():
         outline = next((one for one in results if str(one.get("type")).startswith(OUTLINES) and one.get("value")), None)
         given = replace(like, annotation_id=f"{annotation.get('id')}/{key}", raw=drawings.to_json(results))
-        yield from _drawn(outline, results, given) if outline else _said(results, given)
+        yield from _drawn(outline, results, given) if outline else _said(results, given, places)
 
 
 def _drawn(outline: Json, results: Sequence[Json], like: Shape) -> Iterator[Region]:
@@ -57,7 +58,7 @@ def _drawn(outline: Json, results: Sequence[Json], like: Shape) -> Iterator[Regi
         )  # fmt: skip
 
 
-def _said(results: Sequence[Json], like: Shape) -> Iterator[Region]:
+def _said(results: Sequence[Json], like: Shape, places: Json) -> Iterator[Region]:
     """Of the picture as a whole: a tag for each choice; other answers, and relations between regions, are kept as they are."""
     for one in results:
         answer = _answer(one)
@@ -69,7 +70,8 @@ def _said(results: Sequence[Json], like: Shape) -> Iterator[Region]:
             about |= {"answer": answer} if answer is not None else {}
             shapes = [replace(like, kind="other", attributes=_packed(like, about))]
         for shape in shapes:
-            yield Region(str(one.get("to_name")), int(one.get("item_index") or 0), shape)
+            place = one.get("to_name") or places.get(one.get("from_id"))  # a relation is where it starts
+            yield Region(str(place), int(one.get("item_index") or 0), shape)
 
 
 def drawing_of(result: Json) -> Drawing:
