@@ -9,22 +9,27 @@ with label_studio(folder) as studio:
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-READY_WITHIN_S = 240  # the first start makes its database
+READY_WITHIN_S = 280  # the first start makes its database, which is kept for the next
+HOME = Path(sys.prefix).parent / "label_studio"
+DATABASE = "label_studio.sqlite3"
 LEAD = ("lead@example.com", "a-Long-Passw0rd", "0123456789abcdef0123456789abcdef01234567")
 BOXES = """<View><Image name="image" value="$image"/><RectangleLabels name="label" toName="image">
 <Label value="tree"/><Label value="shrub"/></RectangleLabels></View>"""
@@ -37,7 +42,13 @@ class Studio:
     url: str
     token: str
     web: httpx.Client
+    files: Path  # what /data/local-files/ serves, where a project has it as its storage
     people: dict[str, httpx.Client] = field(default_factory=dict)
+
+    @cached_property
+    def personal_token(self) -> str:
+        """The lead's; a server makes one for each person."""
+        return str(self.ask("POST", "/api/token/", json={})["token"])
 
     def ask(self, method: str, path: str, **words: Any) -> Any:
         answer = self.web.request(method, path, **words)
@@ -50,12 +61,12 @@ class Studio:
 
     def upload(self, project: int, name: str, data: bytes) -> int:
         """A file that becomes a task, as in the import dialog; the task's number."""
-        before = {task["id"] for task in self.tasks(project)}
-        self.ask("POST", f"/api/projects/{project}/import", files={"file": (name, data)})
-        return int(next(iter({task["id"] for task in self.tasks(project)} - before)))
+        path = f"/api/projects/{project}/import"
+        return int(self.ask("POST", path, params={"return_task_ids": "true"}, files={"file": (name, data)})["task_ids"][0])
 
     def import_task(self, project: int, **data: Any) -> int:
-        return int(self.ask("POST", "/api/tasks", json={"project": project, "data": data})["id"])
+        path = f"/api/projects/{project}/import"
+        return int(self.ask("POST", path, params={"return_task_ids": "true"}, json=[data])["task_ids"][0])
 
     def tasks(self, project: int) -> list[dict[str, Any]]:
         answer = self.web.get("/api/tasks", params={"project": project, "page_size": 1000, "fields": "all"})
@@ -68,6 +79,12 @@ class Studio:
 
     def skip(self, task: int) -> int:
         return self.annotate(task, [], was_cancelled=True)
+
+    def local_files(self, project: int, folder: str) -> None:
+        """Let the project show files below `files`/`folder`."""
+        (self.files / folder).mkdir(exist_ok=True)
+        asked = {"project": project, "title": folder, "path": str(self.files / folder), "use_blob_urls": True}
+        self.ask("POST", "/api/storages/localfiles", json=asked)
 
     def person(self, email: str) -> httpx.Client:
         """Another annotator, who signed up by the lead's invitation."""
@@ -101,13 +118,16 @@ def _sign_up(url: str, link: str, email: str) -> httpx.Client:
 @contextmanager
 def label_studio(folder: Path) -> Iterator[Studio]:
     """Ended, by its own process group, afterwards. Skips where it is not installed."""
-    program = Path(sys.prefix).parent / "label_studio" / "bin" / "label-studio"
+    program = HOME / "bin" / "label-studio"
     if not program.exists():
         pytest.skip("no label_studio environment: python3 images/install.py label_studio")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     (folder / "files").mkdir(parents=True, exist_ok=True)
+    fresh = HOME / f"fresh-{(HOME / 'visionloop.lock.sha256').read_text()[:12]}.sqlite3"
+    if fresh.exists():
+        shutil.copyfile(fresh, folder / DATABASE)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LABEL_STUDIO", "DJANGO", "PYTHON"))}
     env = kept | {
         "LABEL_STUDIO_BASE_DATA_DIR": str(folder), "LABEL_STUDIO_USERNAME": LEAD[0], "LABEL_STUDIO_PASSWORD": LEAD[1],
@@ -122,14 +142,24 @@ def label_studio(folder: Path) -> Iterator[Studio]:
     url = f"http://127.0.0.1:{port}"
     try:
         _wait(url, server, folder / "log")
+        if not fresh.exists():
+            _keep(folder / DATABASE, fresh)
         with httpx.Client(base_url=url, headers={"Authorization": f"Token {LEAD[2]}"}, timeout=60) as web:
-            studio = Studio(url, LEAD[2], web)
+            studio = Studio(url, LEAD[2], web, folder / "files")
             yield studio
             for person in studio.people.values():
                 person.close()
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
+
+
+def _keep(database: Path, fresh: Path) -> None:
+    """A new database, with the lead in it: making one takes a minute or more."""
+    aside = fresh.with_suffix(f".{os.getpid()}")
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(aside)) as copy:
+        source.backup(copy)
+    aside.replace(fresh)
 
 
 def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

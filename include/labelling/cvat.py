@@ -122,8 +122,7 @@ class Connector:
             except FileNotFoundError:
                 if number == 1:
                     raise
-                yield [], -1  # the list has become shorter than it was
-                return
+                return  # the list has become shorter than it was
             self._check(answer["results"])
             yield answer["results"], answer["count"]
             number += 1

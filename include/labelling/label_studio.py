@@ -112,18 +112,19 @@ class Connector:
         }]  # fmt: skip
         query = json.dumps({"filters": {"conjunction": "and", "items": rules}, "ordering": ["tasks:id"]})
         asked = {**words, "project": self.settings.project, "page_size": PAGE, "query": query}
-        number, met = 1, 0
+        number = 1
+        met: set[int] = set()
         while True:
             try:
                 answer = await self.web.ask("GET", "api/tasks/", params={**asked, "page": number})
-            except FileNotFoundError:  # a page past the end: of an empty list, or of one that has become shorter
+            except FileNotFoundError:  # no such project, or a page past the end of a list that has become shorter
                 if number == 1:
                     await self._project()
-                yield [], 0 if number == 1 else -1
                 return
             yield answer["tasks"], answer["total"]
-            number, met = number + 1, met + len(answer["tasks"])
-            if not answer["tasks"] or met >= answer["total"]:
+            number += 1
+            met |= {task["id"] for task in answer["tasks"]}
+            if len(met) >= answer["total"]:
                 return
 
     async def _project(self) -> Json:

@@ -35,7 +35,7 @@ class Region:
 def regions(annotation: Json, like: Shape) -> Iterator[Region]:
     """What one annotation holds. `like`: who, when, in which job."""
     by_id: dict[str, list[Json]] = {}
-    places = {one.get("id"): one.get("to_name") for one in annotation.get("result") or []}
+    places = {str(one.get("id")): one.get("to_name") for one in annotation.get("result") or []}
     for position, result in enumerate(annotation.get("result") or []):
         by_id.setdefault(str(result.get("id") or f"result-{position}"), []).append(result)
     for key, results in by_id.items():
@@ -70,7 +70,7 @@ def _said(results: Sequence[Json], like: Shape, places: Json) -> Iterator[Region
             about |= {"answer": answer} if answer is not None else {}
             shapes = [replace(like, kind="other", attributes=_packed(like, about))]
         for shape in shapes:
-            place = one.get("to_name") or places.get(one.get("from_id"))  # a relation is where it starts
+            place = one.get("to_name") or places.get(str(one.get("from_id")))  # a relation is where it starts
             yield Region(str(place), int(one.get("item_index") or 0), shape)
 
 

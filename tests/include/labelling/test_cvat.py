@@ -246,7 +246,10 @@ def test_server_that_stays_away_is_unavailable(server):
         run(server, lambda one: one.fetch(item), patience_s=0.3)
 
 
-SAID = [Objection("a.png", "5", "too_small", "3 px", "at least 5 px", "https://airflow/x"), Objection("a.png", None, "blurred", "1", "5")]
+SAID = [
+    Objection("a.png", "5", "too_small", "3 px", "at least 5 px", "https://airflow/x"),
+    Objection("a.png", None, "blurred", "1", "5"),
+]
 
 
 def give_back(connector):
