@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from include.labelling.web import AskAgain, Web, parsed
+from include.labelling.patience import AskAgain
+from include.labelling.web import Web, parsed
 
 if TYPE_CHECKING:
     from cvat_sdk.api_client import ApiClient

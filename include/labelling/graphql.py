@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from include.errors import ConfigError
-from include.labelling.web import AskAgain, Web, parsed, shown
+from include.labelling.addresses import shown
+from include.labelling.patience import AskAgain
+from include.labelling.web import Web, parsed
 
 PASSING_CODES = ("INTERNAL", "UNAVAILABLE", "TIMEOUT", "LIMIT", "TOO_MANY", "429", "500", "502", "503", "504")
 PASSING_MESSAGES = ("limit exceeded", "not available server", "too many requests")

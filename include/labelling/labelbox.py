@@ -21,11 +21,11 @@ from pydantic import Field
 from include.errors import Unavailable
 from include.labelling import labelbox_rows
 from include.labelling.connector import ServiceSettings
-from include.labelling.drawings import to_json
 from include.labelling.exports import until_made
 from include.labelling.graphql import query
 from include.labelling.items import Item, Labelled, Picture, Refused
-from include.labelling.web import AskAgain, Web
+from include.labelling.patience import AskAgain
+from include.labelling.web import Web
 
 CREATE = """mutation ExportDataRowsInProject($input: ExportDataRowsInProjectInput!) {
   exportDataRowsInProject(input: $input) { taskId isStreamable } }"""
@@ -64,19 +64,19 @@ class Connector:
 
     async def items(self, since: datetime | None) -> AsyncIterator[Item]:
         filters = [] if since is None else [_active_since(since)]
-        async for row in self._export(filters, has_labels=True):
-            yield labelbox_rows.item(row, self.settings)
+        async for row, line in self._export(filters, has_labels=True):
+            yield labelbox_rows.item(row, line, self.settings)
 
     async def existing(self) -> frozenset[str] | None:
-        return frozenset([str(row["data_row"]["id"]) async for row in self._export([], has_labels=False)])
+        return frozenset([str(row["data_row"]["id"]) async for row, _ in self._export([], has_labels=False)])
 
     async def fetch(self, item: Item) -> Labelled:
-        row = item.payload or await self._row(item.id)
+        line = item.payload or await self._line(item.id)
         try:
-            picture = labelbox_rows.picture(row, self.settings)
+            picture = labelbox_rows.picture(json.loads(line), self.settings)
         except (KeyError, TypeError, AttributeError) as error:
             raise Refused(f"data row {item.id}: expected an export of Labelbox, got none of {error}") from None
-        return Labelled(original=to_json(row).encode(), pictures=(picture,))
+        return Labelled(original=line, pictures=(picture,))
 
     async def image(self, picture: Picture) -> bytes:
         return await self.web.read(str(picture.address))
@@ -86,13 +86,13 @@ class Connector:
         expected = "sha1=" + hmac.new(secret, body, hashlib.sha1).hexdigest()
         return hmac.compare_digest(expected.encode(), headers.get("x-hub-signature", "").encode())
 
-    async def _row(self, data_row_id: str) -> Any:
-        async for row in self._export([{"ids": [data_row_id], "operator": "is", "type": "data_row_id"}], has_labels=True):
-            return row
+    async def _line(self, data_row_id: str) -> bytes:
+        async for _, line in self._export([{"ids": [data_row_id], "operator": "is", "type": "data_row_id"}], has_labels=True):
+            return line
         raise Refused(f"data row {data_row_id}: Labelbox exports nothing of it; was it deleted?")
 
-    async def _export(self, filters: list[Any], has_labels: bool) -> AsyncIterator[Any]:
-        """The rows of an export that is made now."""
+    async def _export(self, filters: list[Any], has_labels: bool) -> AsyncIterator[tuple[Any, bytes]]:
+        """The rows of an export that is made now, each with the line it came in."""
         asked = {
             "taskName": None,
             "isStreamableReady": True,
@@ -134,15 +134,15 @@ def _active_since(since: datetime) -> dict[str, Any]:
     return {"type": "data_row_last_activity_at", "value": value}
 
 
-def _rows(body: bytes) -> list[Any]:
+def _rows(body: bytes) -> list[tuple[Any, bytes]]:
     """Of NDJSON. Raises AskAgain: the end may be missing."""
     return list(_each(body))
 
 
-def _each(body: bytes) -> Iterator[Any]:
+def _each(body: bytes) -> Iterator[tuple[Any, bytes]]:
     for number, line in enumerate(body.splitlines(), 1):
         if line.strip():
             try:
-                yield json.loads(line)
+                yield json.loads(line), line
             except (ValueError, RecursionError) as error:
                 raise AskAgain(f"line {number} of an export is not JSON ({error})") from None

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from include.labelling import drawings
+from include.labelling.addresses import as_path
 from include.labelling.drawings import Drawing, attributes_json, to_json
 from include.labelling.items import NAN, Item, Picture, Shape, Status
 from include.labelling.stamps import digest, latest, utc_text
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from include.labelling.labelbox import Settings
 
 
-def item(row: Any, settings: Settings) -> Item:
+def item(row: Any, line: bytes, settings: Settings) -> Item:
+    """`line`: the row as it came; kept only where labels are read from it, and small: a project has many rows."""
     details = row["data_row"].get("details") or {}
     labels, project = _labels(row, settings), _project(row, settings)
     state = str((project.get("project_details") or {}).get("workflow_status") or "unknown")
@@ -29,7 +31,7 @@ def item(row: Any, settings: Settings) -> Item:
         status=status,
         state=state,
         updated_at=latest(details.get("last_activity_at"), *times),
-        payload=row,
+        payload=line if status == "finished" else None,
     )
 
 
@@ -38,7 +40,7 @@ def picture(row: Any, settings: Settings) -> Picture:
     shapes = [shape for label in _counting(_labels(row, settings), settings) for shape in _shapes(label, settings)]
     metadata = {field.get("schema_name"): field.get("value") for field in row.get("metadata_fields") or []}
     return Picture(
-        name=str(data_row.get("global_key") or data_row.get("external_id") or data_row["id"]),
+        name=as_path(data_row.get("global_key") or data_row.get("external_id") or data_row["id"]),
         shapes=tuple(shapes),
         address=data_row.get("row_data"),
         width_px=float(media.get("width") or NAN),

@@ -81,9 +81,11 @@ class Connector:
         return frozenset([str(task["id"]) async for task in self._pages("tasks.json", LISTED_PAGE, {"omit_answers": "true"})])
 
     async def fetch(self, item: Item) -> Labelled:
-        task = item.payload or (await self._ask("GET", f"tasks/{item.id}.json", {"same_as_delivery": "true"}))["task"]
         try:
+            task = item.payload or (await self._ask("GET", f"tasks/{item.id}.json", {"same_as_delivery": "true"}))["task"]
             picture = sama_answers.picture(task, self.settings)
+        except FileNotFoundError as error:
+            raise Refused(f"task {item.id}: {error}; was it deleted?") from None
         except (KeyError, TypeError, AttributeError) as error:
             raise Refused(f"task {item.id}: expected Sama's task with data and answers, got none of {error}") from None
         return Labelled(original=to_json(task).encode(), pictures=(picture,))
@@ -132,5 +134,5 @@ class Connector:
         stamps = [task.get(name) for name in ("delivered_at", "submitted_at", "completed_at")]
         return Item(
             id=str(task["id"]), revision=digest(status, answers, stamps), status=status, state=state,
-            updated_at=latest(*(task.get(name) for name in TIMES)), payload=dict(task) if answers else None,
+            updated_at=latest(*(task.get(name) for name in TIMES)), payload=dict(task) if answers and is_finished else None,
         )  # fmt: skip

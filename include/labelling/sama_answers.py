@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from include.labelling import drawings
+from include.labelling.addresses import as_path
 from include.labelling.drawings import Drawing, Points, attributes_json, to_json
 from include.labelling.items import Picture, Shape, enclosing
 from include.labelling.stamps import utc_text
@@ -27,7 +28,7 @@ def picture(task: Mapping[str, Any], settings: Settings) -> Picture:
     inputs = {name: value for name, value in data.items() if name != settings.image_field}
     group = data.get(settings.group_field) if settings.group_field else None
     return Picture(
-        name=str(data.get(settings.name_field) or _file_name(address) or task["id"]),
+        name=as_path(data.get(settings.name_field) or _file_name(address) or task["id"]),
         shapes=tuple(shapes),
         address=address,
         missing=None if address else f"the task has no input {settings.image_field!r}: is `image_field` right?",

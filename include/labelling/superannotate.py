@@ -25,8 +25,9 @@ from include.labelling import superannotate_instances
 from include.labelling.connector import ServiceSettings
 from include.labelling.drawings import to_json
 from include.labelling.items import Item, Labelled, Picture, Refused, Status
+from include.labelling.patience import AskAgain
 from include.labelling.stamps import digest, latest
-from include.labelling.web import AskAgain, Web
+from include.labelling.web import Web
 
 PAGE = 2000
 # as numbers in the items' answers, as words in the files
@@ -79,11 +80,11 @@ class Connector:
         return frozenset([str(said["id"]) async for said in self._listed()])
 
     async def fetch(self, item: Item) -> Labelled:
-        found = await self._annotations(int(item.id))
-        if found is None:
-            raise Refused(f"item {item.id}: SuperAnnotate has no annotations of it; was it deleted?")
-        said = item.payload or await self._one(item.id)
-        document = {"item": said, "annotations": found}
+        try:
+            found = await self._annotations(int(item.id))
+            document = {"item": item.payload or await self._one(item.id), "annotations": found}
+        except FileNotFoundError as error:
+            raise Refused(f"item {item.id}: {error}; was it deleted?") from None
         try:
             picture = superannotate_instances.picture(document, self.settings)
         except (KeyError, TypeError, AttributeError) as error:
@@ -148,24 +149,13 @@ class Connector:
         return "finished" if is_finished else "waiting"
 
     async def _annotations(self, item_id: int) -> Any:
+        """Large ones do not come in the stream. Raises FileNotFoundError where there are none."""
         url = self.settings.annotations_url.rstrip("/")
-        try:
-            found = await self.web.take(
-                "POST",
-                f"{url}/items/annotations/download",
-                streamed,
-                params={**self._scope, "limit": 1},
-                json={"image_ids": [item_id]},
-            )
-        except FileNotFoundError:
-            return None
-        if found:
+        asked: dict[str, Any] = {"params": {**self._scope, "limit": 1}, "json": {"image_ids": [item_id]}}
+        if found := await self.web.take("POST", f"{url}/items/annotations/download", streamed, **asked):
             return found[0]
         more = {**self._scope, "annotation_type": "MAIN", "version": "V1.00"}
-        try:
-            return await self.web.ask("POST", f"{url}/items/{item_id}/annotations/download", params=more)
-        except FileNotFoundError:
-            return None
+        return await self.web.ask("POST", f"{url}/items/{item_id}/annotations/download", params=more)
 
 
 def streamed(body: bytes) -> list[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from include.labelling import drawings
+from include.labelling.addresses import as_path
 from include.labelling.drawings import Drawing, attributes_json, pairs, to_json
 from include.labelling.items import NAN, Picture, Shape
 from include.labelling.stamps import utc_text
@@ -27,7 +28,7 @@ def picture(document: Mapping[str, Any], settings: Settings) -> Picture:
     shapes = [_shape(instance, item, metadata, settings) for instance in said["instances"]]
     shapes += [_tag(tag, item, metadata, settings) for tag in said.get("tags") or []]
     return Picture(
-        name=str(metadata["name"]),
+        name=as_path(metadata["name"]),
         shapes=tuple(shapes),
         address=address if is_address else None,
         missing=None if is_address else "SuperAnnotate gives no address of a file in its own storage",

@@ -74,9 +74,11 @@ class Connector:
 
     async def fetch(self, item: Item) -> Labelled:
         label = item.payload or await self._one(item.id)
-        document = {"label": {name: value for name, value in label.items() if name in KEPT}, "info": await self._info(label)}
         try:
+            document = {"label": {name: value for name, value in label.items() if name in KEPT}, "info": await self._info(label)}
             picture = superb_ai_objects.picture(document, self.settings, label.get("dataUrl"))
+        except FileNotFoundError as error:  # its body: an empty one would look like a picture without objects
+            raise Refused(f"label {item.id}: {error}") from None
         except (KeyError, TypeError, AttributeError) as error:
             raise Refused(f"label {item.id}: expected Superb AI's result with objects, got none of {error}") from None
         return Labelled(original=to_json(document).encode(), pictures=(picture,))

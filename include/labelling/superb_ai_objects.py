@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from include.labelling import drawings
+from include.labelling.addresses import as_path
 from include.labelling.drawings import Drawing, attributes_json, to_json
 from include.labelling.items import NAN, Picture, Shape
 from include.labelling.stamps import utc_text
@@ -35,7 +36,7 @@ def picture(document: Mapping[str, Any], settings: Settings, address: str | None
     shapes = [_shape(drawn, whose) for drawn in result.get("objects") or []]
     shapes += [_tag(one, whose) for one in _properties((result.get("categories") or {}).get("properties") or [])]
     return Picture(
-        name=f"{label['dataset']}/{label['dataKey']}".strip("/"),
+        name=as_path(f"{label['dataset']}/{label['dataKey']}"),
         shapes=tuple(shapes),
         address=address,
         missing=None if address else "Superb AI gives no address for it",

@@ -88,9 +88,7 @@ class Connector:
             if document is None:
                 raise Refused(f"item {item.id}: not in the release made for it; is it still complete?")
         else:
-            said = item.payload or await self.web.ask("GET", f"{self._team}/items/{item.id}")
-            annotations = await self.web.ask("GET", f"{self._team}/items/{item.id}/annotations")
-            document = {"item": said, "annotations": await self._named(annotations)}
+            document = await self._document(item)
         try:
             pictures = v7_annotations.pictures(document, self.settings)
         except (KeyError, TypeError, AttributeError) as error:
@@ -133,6 +131,15 @@ class Connector:
             id=str(said["id"]), revision=digest(said.get("updated_at"), state, status), status=status, state=state,
             updated_at=at, images=max(1, len(slots)), payload=dict(said),
         )  # fmt: skip
+
+    async def _document(self, item: Item) -> Any:
+        """As a release would have it."""
+        try:
+            said = item.payload or await self.web.ask("GET", f"{self._team}/items/{item.id}")
+            annotations = await self.web.ask("GET", f"{self._team}/items/{item.id}/annotations")
+        except FileNotFoundError as error:
+            raise Refused(f"item {item.id}: {error}; was it deleted?") from None
+        return {"item": said, "annotations": await self._named(annotations)}
 
     async def _named(self, annotations: Any) -> list[Any]:
         """Annotations with the names of their classes, where the service gave only ids."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from include.labelling import drawings
+from include.labelling.addresses import as_path
 from include.labelling.drawings import Drawing, attributes_json, to_json
 from include.labelling.items import NAN, Picture, Shape
 from include.labelling.stamps import utc_text
@@ -23,10 +24,10 @@ def pictures(document: Mapping[str, Any], settings: Settings) -> tuple[Picture, 
         wanted = annotation.get("slot_names") or (annotation.get("context_keys") or {}).get("slot_names") or names[:1]
         if settings.annotators is None or _email(annotation.get("annotators")) in settings.annotators:
             by_slot.get(str(wanted[0]), by_slot[names[0]]).append(_shape(annotation, settings))
-    stem = f"{item.get('path') or '/'}/{item['name']}".strip("/")
+    stem = as_path(f"{item.get('path') or '/'}/{item['name']}")
     return tuple(
         Picture(
-            name=stem if len(slots) == 1 else f"{stem}/{name}/{slot.get('file_name') or 'image'}",
+            name=stem if len(slots) == 1 else as_path(f"{stem}/{name}/{slot.get('file_name') or 'image'}"),
             shapes=tuple(by_slot[name]),
             address=_address(slot, settings),
             missing=None if _address(slot, settings) else f"V7 gives no address for slot {name}",

@@ -10,7 +10,8 @@ from uuid import uuid4
 
 from include.errors import BadInputError, ConfigError, Unavailable
 from include.labelling.exports import until_made
-from include.labelling.web import AskAgain, Web
+from include.labelling.patience import AskAgain
+from include.labelling.web import Web
 
 if TYPE_CHECKING:
     from include.labelling.v7 import Settings

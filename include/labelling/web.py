@@ -8,60 +8,44 @@ from __future__ import annotations
 
 import json
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from functools import cache
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
-import tenacity
 
 from include.errors import ConfigError, Unavailable
+from include.labelling.addresses import origin, shown
+from include.labelling.patience import PASSING, RETRIED, AskAgain, asking, retry_after_s
 
-log = logging.getLogger("labelling")
 # their lines have whole URLs and redirects in them, and a key may be in the URL
 logging.getLogger("httpx").setLevel(logging.WARNING)
 logging.getLogger("httpcore").setLevel(logging.WARNING)
 
 ANSWER_BYTES_MAX = 512 * 2**20  # an export of a whole project; more is a mistake or an attack
-CONNECTIONS = 8
+LIMITS = httpx.Limits(max_connections=8)
 REDIRECTS = 5
-RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
-# of httpx's errors, those that another try may better: a cut body is among them, an address that is none is not
-PASSING = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError, httpx.DecodingError)
+NO_ADDRESS = "not an address on the web; expected https://…"
 
 T = TypeVar("T")
-
-
-class AskAgain(Exception):
-    """An answer that another try may better. `after_s`: as the service asked."""
-
-    def __init__(self, said: str, after_s: float | None = None) -> None:
-        super().__init__(said)
-        self.after_s = after_s
 
 
 class Web:
     """One service, as one source asks it. `token`: the source's secret. `headers`: the connector's, for the service alone."""
 
     def __init__(
-        self,
-        url: str,
-        token: str,
-        *,
-        patience_s: float = 180,
-        timeout_s: float = 30,
+        self, url: str, token: str, *, patience_s: float = 180, timeout_s: float = 30,
         transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.url, self.token, self.patience_s = url.rstrip("/"), token.strip(), patience_s
         self.headers: dict[str, str] = {}
         self.renew: Callable[[], Awaitable[bool]] | None = None  # the connector's: True if it has another token now
         self.requests = 0
-        self._origins = {_origin(self.url)}
-        limits = httpx.Limits(max_connections=CONNECTIONS)
-        self._client = httpx.AsyncClient(timeout=timeout_s, limits=limits, transport=transport, follow_redirects=False)
+        self._origins = {origin(self.url)}
+        self._client = httpx.AsyncClient(timeout=timeout_s, limits=LIMITS, transport=transport, verify=_trust())
 
     async def __aenter__(self) -> Self:
         return self
@@ -71,7 +55,7 @@ class Web:
 
     def also(self, url: str) -> None:
         """Another address of the same service: it gets the headers too."""
-        self._origins.add(_origin(url))
+        self._origins.add(origin(url))
 
     async def ask(self, method: str, path: str, **words: Any) -> Any:
         """The JSON of an answer. `path`: below the service's URL, or a whole URL; `words`: httpx's params, json, headers …"""
@@ -84,6 +68,8 @@ class Web:
     async def take(self, method: str, path: str, parse: Callable[[bytes], T], **words: Any) -> T:
         """What `parse` makes of the answer's bytes; where it raises AskAgain, the service is asked again."""
         url = path if "://" in path else f"{self.url}/{path.lstrip('/')}"
+        if origin(url) is None:
+            raise FileNotFoundError(NO_ADDRESS)
 
         async def once() -> T:
             return parse(await self._once(method, url, words))
@@ -93,13 +79,7 @@ class Web:
     async def patiently(self, url: str, once: Callable[[], Awaitable[T]]) -> T:
         """What `once` gives, tried again while another try may better it: also for the client that a service brings along."""
         try:
-            async for attempt in tenacity.AsyncRetrying(
-                retry=tenacity.retry_if_exception_type((AskAgain, *PASSING)),
-                stop=tenacity.stop_before_delay(self.patience_s),
-                wait=_wait,
-                reraise=True,
-                before_sleep=lambda state: _say(shown(url), state),
-            ):
+            async for attempt in asking(shown(url), self.patience_s):
                 with attempt:
                     return await once()
         except (AskAgain, *PASSING) as error:
@@ -108,7 +88,7 @@ class Web:
                 f"{shown(url)}: {why}; asked for {self.patience_s:g} s. Is the service up, and `url` right?"
             ) from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise FileNotFoundError(f"{shown(url)}: not an address on the web; expected https://…") from None
+            raise FileNotFoundError(f"{shown(url)}: {NO_ADDRESS}") from None
         except (httpx.LocalProtocolError, UnicodeEncodeError):  # their text shows the header
             raise ConfigError(f"{shown(url)}: the token has letters that no header can have; is it whole, and alone?") from None
         raise AssertionError("tenacity ends with an answer or an error")
@@ -117,7 +97,7 @@ class Web:
         """Follows redirects: storage hands out signed addresses so, and no header of ours goes along."""
         is_renewed = False
         for _ in range(REDIRECTS + 1):
-            is_ours = _origin(url) in self._origins
+            is_ours = origin(url) in self._origins
             extra = words.get("headers", {}) if is_ours else {}
             self.requests += 1
             sent = {**words, "headers": {**(self.headers if is_ours else {}), **extra}}
@@ -131,7 +111,7 @@ class Web:
                     is_renewed = True
                     continue
             method, url = further.method, str(further.url)
-            if method != "GET" and _origin(url) not in self._origins:
+            if method != "GET" and origin(url) not in self._origins:
                 raise Unavailable(f"{shown(url)}: another host, to which we were sent with our {method}; is `url` right?")
             words = {name: word for name, word in words.items() if name == "headers" or (name != "params" and method != "GET")}
         raise Unavailable(f"{shown(url)}: sent on more than {REDIRECTS} times")
@@ -152,7 +132,7 @@ class Web:
         # what a storage answers may repeat the signature of the address
         said = f"HTTP {code} {self.scrubbed(body[:200].decode(errors='replace').strip())!r}" if is_ours else f"HTTP {code}"
         if code in RETRIED:
-            raise AskAgain(said, _retry_after_s(answer))
+            raise AskAgain(said, retry_after_s(answer.headers.get("retry-after", "")))
         if code in (401, 403) and is_ours:
             raise ConfigError(f"{where}: {said}; expected a token that may read this project: is it right, and still valid?")
         if code == 404:
@@ -169,13 +149,10 @@ class Web:
         return text
 
 
-def shown(url: str) -> str:
-    """An address for people: no query and no password, a key may be in them."""
-    try:
-        parts = urlsplit(url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-    except ValueError:
-        return "an address that cannot be read"
+@cache
+def _trust() -> ssl.SSLContext:
+    """Read once: 40 ms of certificates, and a source is polled every minute."""
+    return httpx.create_ssl_context()
 
 
 def parsed(body: bytes) -> Any:
@@ -184,41 +161,3 @@ def parsed(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
         raise AskAgain(f"got {len(body)} bytes that are not JSON ({error})") from None
-
-
-def _origin(url: str) -> tuple[str, str, int | None] | None:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        return None
-
-
-def _retry_after_s(answer: httpx.Response) -> float | None:
-    """Seconds, or a date; None where there is neither."""
-    text = answer.headers.get("retry-after", "")
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
-
-
-_growing = tenacity.wait_random_exponential(multiplier=0.5, max=30)
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    """Never less than asked for, and never nothing at all: some answer `Retry-After: 0` for as long as they are busy."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.after_s if isinstance(error, AskAgain) else None
-    return max(_growing(state), asked or 0.0)
-
-
-def _say(where: str, state: tenacity.RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log.warning(
-        "%s: try %d: %s; again in %.1f s", where, state.attempt_number, str(error) or type(error).__name__, state.upcoming_sleep
-    )

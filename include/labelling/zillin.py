@@ -23,8 +23,9 @@ from include.labelling import zillin_images
 from include.labelling.connector import ServiceSettings
 from include.labelling.drawings import to_json
 from include.labelling.items import Item, Labelled, Picture, Refused, Status
+from include.labelling.patience import AskAgain
 from include.labelling.stamps import EPOCH, digest, utc
-from include.labelling.web import AskAgain, Web
+from include.labelling.web import Web
 
 # of files that a picture may be; an encrypted one begins with anything
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"\0\0\0")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from include.labelling import drawings
+from include.labelling.addresses import as_path
 from include.labelling.drawings import Drawing, Points, attributes_json, to_json
 from include.labelling.items import NAN, Picture, Shape, enclosing
 from include.labelling.stamps import utc_text
@@ -22,7 +23,7 @@ def picture(said: Mapping[str, Any], settings: Settings, has_files: bool) -> Pic
     image, export = said["image"], said["export"]
     tools = {tool["Name"]: tool.get("Type") for tool in export.get("Tools") or []}
     return Picture(
-        name=f"{said['data_set']}/{image['ImageName']}",
+        name=as_path(f"{said['data_set']}/{image['ImageName']}"),
         shapes=tuple(_shapes(image, tools, export, settings)),
         address=image.get("ImageId"),
         missing=None if has_files else "`image` is not set: Zillin's documents name no address for files",

@@ -1,4 +1,4 @@
-"""A small HTTP server on loopback that answers as a service documents, goes wrong when told to, and remembers what it was asked."""
+"""A small HTTP server on loopback: answers as a service documents, goes wrong when told to, remembers what it was asked."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def answer(said: Any, status: int = 200, **more: Any) -> Answer:
 
 
 class Service:
-    """`faults`: given, in turn, instead of the next answers. `token`: what a client must show. `is_messy`: pages come twice, shuffled."""
+    """`faults`: given, in turn, instead of the next answers. `token`: what must be shown. `is_messy`: rows twice, shuffled."""
 
     token = "the-key-of-the-project"
 
@@ -106,7 +106,7 @@ def serving(service: S) -> Iterator[S]:
             self.end_headers()
             self.wfile.write(said.body)
 
-        do_GET = do_POST = do_PUT = do_PATCH = _any  # noqa: N815
+        do_GET = do_POST = do_PUT = do_PATCH = _any
 
         def log_message(self, *_: Any) -> None:
             pass

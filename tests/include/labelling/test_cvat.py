@@ -11,7 +11,7 @@ import tenacity
 from pydantic import ValidationError
 
 from include.errors import ConfigError, Unavailable
-from include.labelling import cvat, web
+from include.labelling import cvat, patience, web
 from include.labelling.connector import GivesBack, connect, settings_of
 from include.labelling.items import Objection, Refused
 from tests.cvat_server import Cvat
@@ -25,7 +25,7 @@ FINISHED = {"state": "completed", "stage": "acceptance"}
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(web, "_growing", tenacity.wait_none())
+    monkeypatch.setattr(patience, "_growing", tenacity.wait_none())
     with serving(Cvat()) as running:
         yield running
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from include.errors import ConfigError, Unavailable
 from include.labelling import label_studio as kind
-from include.labelling import web
+from include.labelling import patience, web
 from include.labelling.connector import GivesBack, connect, settings_of
 from include.labelling.items import Objection, Picture
 from tests.hosted_servers.serving import Files, Service, answer, serving
@@ -23,7 +23,7 @@ real = pytest.mark.integration
 
 @pytest.fixture(autouse=True)
 def without_waits(monkeypatch):
-    monkeypatch.setattr(web, "_growing", tenacity.wait_none())
+    monkeypatch.setattr(patience, "_growing", tenacity.wait_none())
 
 
 def run(studio, project, use, token=None, patience_s=30, **section):
