@@ -19,6 +19,11 @@ MODEL_VERSION = "visionloop: returned"
 
 async def return_to(web: Web, task: int, said: Sequence[Objection]) -> str:
     """What was done. What was said already, as its mark tells, is not said again."""
+    # an answer may be lost after the server has kept what we said: what is there is asked again before each try
+    return await web.patiently(f"{web.url}/api/tasks/{task}/", lambda: _return_once(web, task, said))
+
+
+async def _return_once(web: Web, task: int, said: Sequence[Objection]) -> str:
     found: Json = await web.ask("GET", f"api/tasks/{task}/")
     commented = await _comment(web, found, said)
     if commented is not None:
@@ -33,7 +38,7 @@ async def return_to(web: Web, task: int, said: Sequence[Objection]) -> str:
     ]
     if wanted:
         body = {"task": task, "model_version": MODEL_VERSION, "result": wanted}
-        await web.ask("POST", "api/predictions/", json=body)
+        await web.once("POST", "api/predictions/", json=body)
     meta = found.get("meta") or {}
     noted = meta.get("visionloop") or {}
     news = {one.mark: one.message for one in said if one.mark not in noted}
@@ -65,6 +70,6 @@ async def _comment(web: Web, task: Json, said: Sequence[Objection]) -> int | Non
         for one in said:
             of = (one.annotation_id or "").partition("/")[0] or annotations[0]
             if of == annotation and one.mark not in texts:
-                await web.ask("POST", "api/comments/", json={"annotation": int(annotation), "text": one.message})
+                await web.once("POST", "api/comments/", json={"annotation": int(annotation), "text": one.message})
                 made += 1
     return made

@@ -311,6 +311,29 @@ def test_bucket_address_is_resolved_by_the_server():
         assert run(service, 1, lambda one: one.image(picture)) == b"s3://bucket/a b.png/tasks/4/resolve/"
 
 
+def test_prediction_whose_answer_was_lost_is_not_made_twice():
+    region = {"id": "r", "type": "rectanglelabels", "value": {}}
+    one = task(1) | {"annotations": [{"id": 2, "result": [region]}], "predictions": [], "meta": {}}
+
+    class Forgetful(Service):
+        def answer_to(self, request):
+            if request.path == "/api/comments/":
+                return answer({}, 404)
+            if request.path == "/api/predictions/":
+                one["predictions"].append(request.json)
+                return answer(b"", 504)
+            if request.method == "PATCH":
+                one.update(request.json)
+            return answer(one)
+
+    async def give_back(connector):
+        return await connector.give_back("task-1", [Objection("a.png", "2/r", "too_small", "2 px", "5 px")])
+
+    with serving(Forgetful()) as service:
+        run(service, 1, give_back)
+    assert len(one["predictions"]) == len(one["meta"]["visionloop"]) == 1
+
+
 def test_connector_gives_back():
     assert issubclass(kind.Connector, GivesBack)
 
