@@ -76,6 +76,10 @@ class Web:
 
         return await self.patiently(url, once)
 
+    async def once(self, method: str, path: str, **words: Any) -> Any:
+        """The JSON of an answer, asked for one time: for what must not be done twice. Raises AskAgain, for `patiently`."""
+        return parsed(await self._once(method, f"{self.url}/{path.lstrip('/')}", words))
+
     async def patiently(self, url: str, once: Callable[[], Awaitable[T]]) -> T:
         """What `once` gives, tried again while another try may better it: also for the client that a service brings along."""
         try:
