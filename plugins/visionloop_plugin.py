@@ -7,8 +7,11 @@ from visionloop_airflow.links import PREFIX, DataDocsLink, MlflowLink, ReportLin
 
 
 class VisionloopPlugin(AirflowPlugin):
-    """Our pages, and the buttons that lead to them."""
+    """Our pages, the buttons that lead to them, and the door for webhooks."""
 
     name = "visionloop"
-    fastapi_apps = [{"app": LazyApp("visionloop_airflow.pages"), "url_prefix": PREFIX, "name": "visionloop"}]  # noqa: RUF012
+    fastapi_apps = [  # noqa: RUF012 - Airflow's own attribute; the first whose prefix fits is asked
+        {"app": LazyApp("visionloop_airflow.webhooks"), "url_prefix": f"{PREFIX}/webhooks", "name": "visionloop webhooks"},
+        {"app": LazyApp("visionloop_airflow.pages"), "url_prefix": PREFIX, "name": "visionloop"},
+    ]
     operator_extra_links = [MlflowLink(), DataDocsLink(), ReportLink()]  # noqa: RUF012
