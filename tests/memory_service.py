@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from include.labelling.items import Item, Labelled, Picture, Refused, Shape
-from tests.deliveries import picture
 from tests.dying_store import Killed
 
 Box = tuple[float, float, float, float]
@@ -83,4 +82,6 @@ class MemoryService:
         self._call()
         if picture_.address == 404:
             raise FileNotFoundError("no such image")
+        from tests.deliveries import picture  # not everywhere is Pillow
+
         return picture(picture_.address)

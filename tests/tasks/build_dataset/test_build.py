@@ -100,6 +100,36 @@ def test_labels_that_change_nothing_make_no_version(datasets: Any) -> None:
         datasets.build("r2")
 
 
+def test_correction_takes_back_what_the_delivery_no_longer_has(datasets: Any) -> None:
+    first = datasets.check([1, 2], delivery="job-1")
+    other = datasets.check([3], delivery="job-2")
+    datasets.build("r1")
+    datasets.check([2, 4], boxes=3, delivery="job-1", corrects=[first])
+    version = datasets.build("r2")
+    kept = {row["md5"]: row["checked_labels"] for row in datasets.images(version)}
+    assert kept.keys() == {md5_of(picture(seed)) for seed in (2, 3, 4)}
+    assert kept[md5_of(picture(3))] == other.standing_address
+    assert len(datasets.annotations(version)) == 3 + 1 + 3
+
+
+def test_deletion_takes_back_all_but_what_came_again_elsewhere(datasets: Any) -> None:
+    first = datasets.check([1, 2], delivery="job-1")
+    datasets.check([2], delivery="job-2")  # the same picture in a later job, which stands
+    datasets.build("r1")
+    datasets.check([], delivery="job-1", corrects=[first])
+    version = datasets.build("r2")
+    assert [row["md5"] for row in datasets.images(version)] == [md5_of(picture(2))]
+    assert len(datasets.annotations(version)) == 1
+
+
+def test_job_corrected_before_it_was_ever_built_is_taken_as_corrected(datasets: Any) -> None:
+    first = datasets.check([1, 2], delivery="job-1")
+    datasets.check([2], boxes=2, delivery="job-1", corrects=[first])
+    version = datasets.build("r1")
+    assert [row["md5"] for row in datasets.images(version)] == [md5_of(picture(2))]
+    assert len(datasets.annotations(version)) == 2
+
+
 def test_later_labels_of_an_image_replace_the_earlier_in_its_old_place(datasets: Any) -> None:
     datasets.check([1, 2], groups={1: "site-a"}, boxes=1)
     first = datasets.build("r1")
