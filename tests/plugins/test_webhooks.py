@@ -4,6 +4,7 @@ import logging
 import socket
 import threading
 import time
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httpx
@@ -32,7 +33,9 @@ def store(tmp_path, monkeypatch):
         (tmp_path / "sources" / f"{name}.yaml").write_text(calling.YAML)
     (tmp_path / "sources" / "files.yaml").write_text("kind: coco\nowner: ada\nprefix: inbox/files\n")
     monkeypatch.setattr(webhooks, "reception", webhooks.Reception())
-    return open_store(f"file://{tmp_path}/store")
+    yield open_store(f"file://{tmp_path}/store")
+    if (timer := webhooks.reception.counts._timer) is not None:
+        timer.cancel()
 
 
 @pytest.fixture
@@ -51,7 +54,8 @@ def counted():
 
 
 def test_a_genuine_call_wakes_its_source_and_no_other(url, store):
-    assert call(url).status_code == 202
+    answer = call(url)
+    assert (answer.status_code, answer.content) == (202, b"")
     assert set(wakes(store)) == {"trees"}
     assert counted() == {"trees": {"accepted": 1}}
 
@@ -88,12 +92,12 @@ def test_the_same_call_again_changes_nothing(url, store):
         ("oaks", BODY, signature(BODY), {"-": {"unknown": 1}}),
         ("..%2ftrees", BODY, signature(BODY), None),
     ],
-    ids=["no signature", "wrong secret", "changed body", "nothing", "not ASCII", "empty secret", "no secret set", "a source of files",
-         "no such source", "a path"],
+    ids=["no signature", "wrong secret", "changed body", "nothing", "not ASCII", "empty secret", "no secret set",
+         "a source of files", "no such source", "a path"],
 )  # fmt: skip
 def test_whoever_does_not_know_the_secret_learns_and_changes_nothing(url, store, source, body, headers, outcome):
     answer = call(url, source, body, headers)
-    assert (answer.status_code, answer.text) == ((401, "Unauthorized\n") if outcome else (404, '{"detail":"Not Found"}'))
+    assert (answer.status_code, answer.text) == ((401, "") if outcome else (404, '{"detail":"Not Found"}'))
     assert wakes(store) == {}
     assert counted() == (outcome or {})
 
@@ -116,10 +120,8 @@ def chunks(size_bytes):
 @pytest.mark.parametrize("is_announced", [True, False], ids=["by its length", "while it streams"])
 def test_an_oversized_body_is_refused(url, store, is_announced):
     content = b"x" * (2**20 + 1) if is_announced else chunks(64 * 2**20)
-    try:
+    with suppress(httpx.WriteError, httpx.ReadError):  # the connection is closed while we still write: no more was read
         assert httpx.post(f"{url}/trees", content=content).status_code == 413
-    except (httpx.WriteError, httpx.ReadError):
-        pass  # the connection is closed while we still write: no more of the body was read
     assert wakes(store) == {}
     assert counted() == {"trees": {"oversized": 1}}
 
@@ -161,8 +163,8 @@ def test_many_slow_callers_keep_no_genuine_call_out(url, store, monkeypatch):
     slow = [started(url) for _ in range(20)]
     try:
         assert call(url).status_code == 202
-        until(lambda: counted()["trees"].get("malformed") == 16)  # four may go on: the newest
-        assert len(webhooks.reception.bodies._reading) == 4
+        until(lambda: counted()["trees"].get("malformed", 0) >= 16)  # four may go on, one of them the genuine call
+        assert len(webhooks.reception.bodies._reading) in (3, 4)
     finally:
         for caller in slow:
             caller.close()
@@ -240,12 +242,13 @@ def test_the_log_has_neither_secret_nor_body_and_a_line_a_minute(url, caplog, mo
         call(url, "oaks")
         call(url)
     ours = [record.getMessage() for record in caplog.records if record.name == "visionloop_airflow.webhook_calls"]
+    once = "(1 calls since this was said last)"
     assert ours == [
-        "webhook for source trees: forged: not signed with VISIONLOOP_WEBHOOK_SECRET__TREES (1 calls since this was said last)",
-        "webhook for source crowns: forged: every call is refused: VISIONLOOP_WEBHOOK_SECRET__CROWNS is not set in the environment of "
-        "Airflow's api-server (1 calls since this was said last)",
-        "webhook for source -: unknown: include/sources/ has no service by the name that was called (1 calls since this was said last)",
-    ]  # fmt: skip
+        f"webhook for source trees: forged: not signed with VISIONLOOP_WEBHOOK_SECRET__TREES {once}",
+        "webhook for source crowns: forged: every call is refused: VISIONLOOP_WEBHOOK_SECRET__CROWNS is not set in the "
+        f"environment of Airflow's api-server {once}",
+        f"webhook for source -: unknown: include/sources/ has no service by the name that was called {once}",
+    ]
     assert not [text for text in (SECRET, "update:job", "from a stranger") if text in caplog.text]
 
 
@@ -255,7 +258,7 @@ def test_only_post_is_answered(url, method):
 
 
 def test_the_pages_beside_it_stay_behind_the_login(url):
-    assert httpx.get(f"{url.removesuffix('/webhooks')}/artifacts/runs/a/b/c/report.html").status_code == 401
+    assert httpx.get(f"{url.removesuffix('/webhooks')}/artifacts/runs/a/b/c/report.html", timeout=60).status_code == 401
 
 
 def test_counts_reach_airflows_metrics(url, monkeypatch):
