@@ -65,7 +65,7 @@ def standing(store: Store, source: str, kind: str, webhooks: dict[str, int], now
     states = Counter(one.status for one in ledger.seen.values())
     objects = {entry.key: entry.modified for entry in store.list(ledger.folder)}
     cards = [key for key in objects if key.startswith(f"{ledger.folder}/checked/") and key.endswith(".json")]
-    checked = in_threads(lambda key: CheckedLabels.load(store, key), cards)
+    checked = list(in_threads(lambda key: CheckedLabels.load(store, key), cards))
     rules: Counter[str] = Counter()
     for card in checked:
         rules.update(card.rejected_by_rule)
