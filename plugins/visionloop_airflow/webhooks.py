@@ -23,6 +23,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from http import HTTPStatus
 
@@ -30,6 +31,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from include.definitions import SourceDefinition, read_definitions
+from include.definitions.files import definitions_root
 from include.errors import ConfigError
 from include.labelling.calls import Outcome
 from include.labelling.connector import module_of
@@ -41,7 +43,7 @@ from visionloop_airflow.webhook_calls import CallCounts, Recent
 
 REPLAY_WINDOW_S, REPLAYS_KNOWN = 3600.0, 10_000
 WAKE_WITHIN_S = 2.0
-DEFINITIONS_READ_EVERY_S = 10.0
+LOOK_EVERY_S = 10.0
 
 
 @cache
@@ -54,25 +56,30 @@ def store() -> Store:
 
 
 class Kinds:
-    """Which services the team's sources are of. Read from their YAML, at most every DEFINITIONS_READ_EVERY_S."""
+    """Which services the team's sources are of. Looks at their YAML every LOOK_EVERY_S, reads it when a file changed."""
 
     def __init__(self) -> None:
-        self._lock, self._read_at, self._kinds = threading.Lock(), float("-inf"), dict[str, str]()
+        self._lock, self._looked_at, self._kinds = threading.Lock(), float("-inf"), dict[str, str]()
+        self._stamps: list[tuple[str, int, int]] | None = None
 
     async def of(self, source: str) -> str | None:
-        if not self._are_fresh():
-            await asyncio.to_thread(self._read)
+        if not self._is_fresh():
+            await asyncio.to_thread(self.look)
         return self._kinds.get(source)
 
-    def _are_fresh(self) -> bool:
-        return time.monotonic() - self._read_at < DEFINITIONS_READ_EVERY_S
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._looked_at < LOOK_EVERY_S
 
-    def _read(self) -> None:
+    def look(self) -> None:
         with self._lock:
-            if not self._are_fresh():
+            if self._is_fresh():
+                return
+            files = [(path.name, path.stat()) for path in sorted((definitions_root() / "sources").glob("*.yaml"))]
+            stamps = [(name, stat.st_mtime_ns, stat.st_size) for name, stat in files]
+            if stamps != self._stamps:
                 found = [one for _, one in read_definitions(SourceDefinition) if not isinstance(one, ConfigError)]
-                self._kinds = {one.name: one.kind for one in found if one.is_service}
-                self._read_at = time.monotonic()
+                self._kinds, self._stamps = {one.name: one.kind for one in found if one.is_service}, stamps
+            self._looked_at = time.monotonic()
 
 
 class Waker:
@@ -107,6 +114,12 @@ class Reception:
     def __init__(self) -> None:
         self.kinds, self.bodies, self.waker = Kinds(), Bodies(), Waker()
         self.counts, self.recent = CallCounts(store), Recent(REPLAYS_KNOWN, REPLAY_WINDOW_S)
+
+    def warm_up(self) -> None:
+        """While the server starts, not while a service waits: read what is declared, connect to the store."""
+        with suppress(Exception):  # a store that is down is told to who calls
+            self.kinds.look()
+            store().exists("wakes")
 
     async def take(self, source: str, kind: str | None, request: Request) -> Outcome:
         """Raises TurnedAway."""
@@ -144,6 +157,7 @@ def check_genuine(source: str, kind: str | None, headers: Mapping[str, str], bod
 
 app = FastAPI(title="Visionloop webhooks", docs_url=None, redoc_url=None, openapi_url=None)
 reception = Reception()
+threading.Thread(target=reception.warm_up, daemon=True).start()
 
 
 @app.post("/{source}")

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from include.labelling.connector import ServiceSettings
@@ -48,7 +49,9 @@ def served() -> Iterator[str]:
     """The plugin's apps, mounted in its order as Airflow does; yields the address."""
     from visionloop_plugin import VisionloopPlugin
 
-    app = Starlette(routes=[Mount(one["url_prefix"], one["app"]) for one in VisionloopPlugin.fastapi_apps])
+    routes = [Mount(one["url_prefix"], one["app"]) for one in VisionloopPlugin.fastapi_apps]
+    early = [Middleware(one["middleware"]) for one in VisionloopPlugin.fastapi_root_middlewares]
+    app = Starlette(routes=routes, middleware=early)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

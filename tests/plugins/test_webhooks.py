@@ -219,7 +219,7 @@ def test_calls_at_once_are_served_by_few_writes(url, store, monkeypatch):
 
 
 def test_a_source_that_is_declared_later_is_known_soon(url, store, tmp_path, monkeypatch):
-    monkeypatch.setattr(webhooks, "DEFINITIONS_READ_EVERY_S", 0.1)
+    monkeypatch.setattr(webhooks, "LOOK_EVERY_S", 0.1)
     monkeypatch.setenv("VISIONLOOP_WEBHOOK_SECRET__OLD_OAKS", SECRET)
     assert call(url, "old-oaks").status_code == 401
     (tmp_path / "sources" / "old-oaks.yaml").write_text(calling.YAML)
