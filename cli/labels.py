@@ -90,7 +90,7 @@ def _item(seen: Seen) -> Item:
 
 def sources() -> dict[str, str]:
     """Kinds of the team's sources by name. Raises ConfigError if a definition is broken."""
-    kinds = {}
+    kinds: dict[str, str] = {}
     for _, found in read_definitions(SourceDefinition):
         if isinstance(found, ConfigError):
             raise found
