@@ -49,6 +49,12 @@ async def timed(url: str, number: int) -> float:
     return took_ms
 
 
+async def warm_up(elsewhere: str) -> None:
+    """Of the caller: its HTTP client imports half of itself when it first asks, which is not the server's time."""
+    async with httpx.AsyncClient(timeout=30) as client:
+        await client.get(elsewhere)
+
+
 async def calls(url: str, first: int) -> list[float]:
     return [await timed(url, number) for number in range(first, first + CALLS)]
 
@@ -67,10 +73,11 @@ for _ in range({FORGERS}):
     return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
 
 
-def measured(server: subprocess.Popen[bytes]) -> dict[str, list[float]]:
+def measured(server: subprocess.Popen[bytes], elsewhere: str) -> dict[str, list[float]]:
     assert server.stdout is not None
     address = next(line.split()[1].decode() for line in server.stdout if line.startswith(b"at "))
     url = f"{address}/visionloop/webhooks/trees-7"
+    asyncio.run(warm_up(elsewhere))
     time.sleep(5)  # a server that has just started, as a load balancer sees it
     found = {"the first call": [asyncio.run(timed(url, -1))], "calls, one by one": asyncio.run(calls(url, 0))}
     forgers = flood(url)
@@ -96,7 +103,7 @@ def main() -> None:
         }  # fmt: skip
         server = subprocess.Popen([sys.executable, "-c", SERVER], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
-            found = measured(server)
+            found = measured(server, keys["AWS_ENDPOINT_URL"])
         finally:
             server.kill()
             server.wait(30)
