@@ -12,6 +12,17 @@ from include.labelling.web import Web
 from include.storage import Store
 
 TOKEN = "VISIONLOOP_LABELS_TOKEN"
+WEBHOOK_SECRET = "VISIONLOOP_WEBHOOK_SECRET"
+
+
+def of_source(variable: str, source: str) -> str:
+    """The name of a source's own variable."""
+    return f"{variable}__{source.upper().replace('-', '_')}"
+
+
+def webhook_secret(source: str) -> bytes | None:
+    """What the source's service signs its webhooks with; None where there is none: nobody can call then."""
+    return os.environ.get(of_source(WEBHOOK_SECRET, source), "").encode() or None
 
 
 def token_of(source: str) -> str:
@@ -19,7 +30,7 @@ def token_of(source: str) -> str:
 
     Raises ConfigError that says which variable to set.
     """
-    own = f"{TOKEN}__{source.upper().replace('-', '_')}"
+    own = of_source(TOKEN, source)
     token = os.environ.get(own) or os.environ.get(TOKEN)
     if not token:
         raise ConfigError(f"source {source}: no token for its labelling service; set {own} in the environment of the stack")

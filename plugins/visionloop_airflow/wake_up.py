@@ -7,6 +7,7 @@ import logging
 import os
 from collections import defaultdict
 
+from include.labelling.sources import webhook_secret
 from include.labelling.wakes import wakes
 from include.storage import open_store
 
@@ -47,7 +48,7 @@ _bells: dict[asyncio.AbstractEventLoop, _Bell] = {}
 
 async def wait_for_wake(source: str, at_most_s: float) -> None:
     """Returns after a wake of the source, or when the time is over."""
-    if not os.environ.get(f"VISIONLOOP_WEBHOOK_SECRET__{source.upper().replace('-', '_')}"):
+    if webhook_secret(source) is None:
         await asyncio.sleep(at_most_s)  # nobody can wake it
         return
     bell = _bells.setdefault(asyncio.get_running_loop(), _Bell())
