@@ -83,12 +83,17 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """All of a finished item. `original`: what the service answered, kept as it came. `strays`: shapes of no picture."""
+    """All of a finished item. `original`: what the service answered, kept as it came. `strays`: shapes of no picture.
+
+    `sender`, `sent_at`: of a delivered archive, as the note beside it says.
+    """
 
     original: bytes
     pictures: tuple[Picture, ...]
     strays: tuple[Shape, ...] = ()
     problems: tuple[str, ...] = ()  # what of it could not be read
+    sender: str | None = None
+    sent_at: str | None = None
 
 
 class Refused(Exception):
