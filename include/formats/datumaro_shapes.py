@@ -1,7 +1,7 @@
 """Annotations of Datumaro's JSON: flat lists `points` [x, y, x, y, …] px, a box as x, y, width, height.
 
-A mask's `rle` is COCO's: run lengths down the columns, background first, packed into text. CVAT says in the attribute `rotation` by
-how many degrees a box is turned about its middle.
+A mask's `rle` is COCO's: run lengths down the columns, background first, packed into text. CVAT says in the attribute `rotation`
+by how many degrees a box is turned about its middle.
 """
 
 from __future__ import annotations

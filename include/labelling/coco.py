@@ -145,10 +145,8 @@ def _shape(raw: Any, classes: dict[str, str], dump: Dump) -> Shape:
     annotation = raw if isinstance(raw, dict) else {}
     get, stated = annotation.get, annotation.get("attributes")
     kind, geometry, around = _drawn(annotation, stated, dump)
-    box = get("bbox")
     return Shape(
-        kind, classes.get(as_id(get("category_id")) or ""), around if box is None and around is not None else _box(box), dump(raw),
-        geometry, as_id(get("id")), as_id(get("image_id")), get("iscrowd") in (1, True, "1"),
+        kind, classes.get(as_id(get("category_id")) or ""), around or _box(get("bbox")), dump(raw), geometry, as_id(get("id")), as_id(get("image_id")), get("iscrowd") in (1, True, "1"),
         as_id(get("annotator")), as_id(get("reviewer")), as_id(get("job")), attributes=attributes(stated) if stated else None,
     )  # fmt: skip
 
@@ -161,7 +159,7 @@ def _box(box: Any) -> Box:
 
 
 def _drawn(annotation: dict[str, Any], stated: Any, dump: Dump) -> tuple[Kind, str | None, Box | None]:
-    """Kind, geometry, and what encloses it where that is known."""
+    """Kind, geometry, and what encloses it where there is no bbox."""
     parts: dict[str, Any] = {}
     kind: Kind = "box"
     around = None

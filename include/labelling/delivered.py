@@ -1,8 +1,8 @@
 """Read a delivery of files: a folder of the store, or an archive, unpacked first where nobody else can see it.
 
-A folder of COCO is its annotations.json and the files that it names. All else is read by kind, see include/labelling/formats_read.py.
-What can be read is taken, and `problems` say what could not; a delivery of which nothing can be read is refused, and so is one with
-XML that declares entities, or an archive that is not sound as a whole. A refused archive is copied to the quarantine, as
+A folder of COCO is its annotations.json and the files that it names. All else is read by kind: include/labelling/formats_read.py.
+What can be read is taken, and `problems` say what could not; a delivery of which nothing can be read is refused, and so is one
+with XML that declares entities, or an archive that is not sound as a whole. A refused archive is copied to the quarantine, as
 `<md5>-<name>` with the reason beside it; the archive itself stays where it is.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 
 from include.labelling.archives import CHUNK_BYTES, unpack
 from include.labelling.coco import read_coco
-from include.labelling.files import ANNOTATIONS_FILE, MARKER, note_of
+from include.labelling.files import MARKER, note_of
 from include.labelling.formats_read import RecordedTree, read_tree
 from include.labelling.items import Labelled, Picture, Refused
 from include.labelling.values import as_id

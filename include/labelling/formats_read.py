@@ -14,6 +14,7 @@ import io
 import json
 import math
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -44,8 +45,7 @@ class RecordedTree(Tree):
     def __init__(self, paths: Sequence[str], read: Callable[[str], bytes], start: Callable[[str], bytes]) -> None:
         super().__init__(paths, read, self.size_or_error)
         self.start = start
-        self._kept = io.BytesIO()
-        self._zip = zipfile.ZipFile(self._kept, "w", zipfile.ZIP_DEFLATED)
+        self._kept: dict[str, bytes] = {}
 
     def contents(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Raises Refused for XML that declares entities."""
@@ -55,16 +55,19 @@ class RecordedTree(Tree):
                     refuse_doctype(data)
                 except BadXml as error:
                     raise Refused(f"{path}: got {error}; expected XML without one") from None
-            # no date: the same files are the same bytes
-            self._zip.writestr(zipfile.ZipInfo(path), data, zipfile.ZIP_DEFLATED)
+            self._kept[path] = zlib.compress(data, 1)
             yield path, data
 
     def original(self) -> bytes:
         """A zip of the label files; where there are none, the paths, a line each."""
-        if not self._zip.namelist():
+        if not self._kept:
             return "\n".join(self.paths).encode()
-        self._zip.close()
-        return self._kept.getvalue()
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as made:
+            for path, data in self._kept.items():
+                # no date: the same files are the same bytes
+                made.writestr(zipfile.ZipInfo(path), zlib.decompress(data), zipfile.ZIP_DEFLATED)
+        return out.getvalue()
 
     @cached_property
     def sizes(self) -> dict[str, tuple[int, int] | None]:
