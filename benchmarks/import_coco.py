@@ -1,8 +1,8 @@
 """Claim: a COCO file as large as val2017's becomes a label batch's tables 5 times faster than datumaro imports it.
 
-How: 5,000 images, 36,781 annotations, each a polygon of 8 to 42 corners and its box (about 20 MB), made here. Ours: the file is read
-without trust, becomes rows, tables and Parquet. Datumaro: `Dataset.import_from(…, "coco_instances")` with its items loaded. Each in a
-process of its own, timed inside it, without its imports; the best of 5, by turns. Both must have found every annotation.
+How: 5,000 images, 36,781 annotations, each a polygon of 8 to 42 corners and its box (about 20 MB), made here. Ours: the file is
+read without trust, becomes rows, tables and Parquet. Datumaro: `Dataset.import_from(…, "coco_instances")` with its items loaded. Each
+in a process of its own, timed inside it, without its imports; the best of 5, by turns. Both must have found every annotation.
 
     python3 images/install.py data datumaro
     .venv/data/bin/python -m benchmarks.import_coco
@@ -61,7 +61,7 @@ print("ANSWER", json.dumps({"took": took, "read": read_s, "images": found[0], "a
 
 def write_coco(path: Path) -> None:
     """The same file every time."""
-    chance = random.Random(7)  # noqa: S311
+    chance = random.Random(7)
     images = [
         {"id": n, "file_name": f"{n:012d}.jpg", "width": 640, "height": 480, "license": 3, "date_captured": "2013-11-14 17:02:52"}
         for n in range(1, IMAGES + 1)
@@ -87,7 +87,8 @@ def _annotation(number: int, chance: random.Random) -> dict[str, Any]:
 def ask(environment: str, script: str, path: Path) -> dict[str, float]:
     """What one process says. Exits if it has not found everything."""
     command = [str(VENVS / environment / "bin" / "python"), "-c", script + SAY, str(path)]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    variables = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
     if not lines:
         sys.exit(f"{environment}: {done.stderr[-2000:]}")

@@ -23,9 +23,8 @@ def read(tree: Tree) -> Labels:
         if not folder or folder.lower() in SPLIT_WORDS:
             labels.problems.add(path, "no class folder", "[<split>/]<class>/<image>")
             continue
-        stated, tags = packed({CLASS: folder}), (Box(folder, NAN, NAN, NAN, NAN, kind="tag"),)
-        if folder == NO_CLASS:
-            stated, tags = None, ()
+        is_class = folder != NO_CLASS
+        stated, tags = packed({CLASS: folder}) if is_class else None, (Box(folder, NAN, NAN, NAN, NAN, kind="tag"),) * is_class
         labels.images.append(LabelledImage(path, split=SPLIT_WORDS.get(above[-1].lower()), attributes=stated, others=tags))
     found = {unpacked(image.attributes).get(CLASS) for image in labels.images}
     labels.classes = sorted(str(name) for name in found if name is not None)

@@ -146,7 +146,8 @@ def _shape(raw: Any, classes: dict[str, str], dump: Dump) -> Shape:
     get, stated = annotation.get, annotation.get("attributes")
     kind, geometry, around = _drawn(annotation, stated, dump)
     return Shape(
-        kind, classes.get(as_id(get("category_id")) or ""), around or _box(get("bbox")), dump(raw), geometry, as_id(get("id")), as_id(get("image_id")), get("iscrowd") in (1, True, "1"),
+        kind, classes.get(as_id(get("category_id")) or ""), around or _box(get("bbox")), dump(raw), geometry,
+        as_id(get("id")), as_id(get("image_id")), get("iscrowd") in (1, True, "1"),
         as_id(get("annotator")), as_id(get("reviewer")), as_id(get("job")), attributes=attributes(stated) if stated else None,
     )  # fmt: skip
 

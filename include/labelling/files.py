@@ -3,14 +3,14 @@
 What completes a delivery, and so what its id is:
 
     <prefix>/<delivery>/annotations.json            kind coco: written last, beside or above the images that it names
-    <prefix>/<delivery>/COMPLETE                    any other kind: an empty object, written last; written again when files changed
+    <prefix>/<delivery>/COMPLETE                    any other kind: empty, written last; written again when files changed
     <prefix>/<name>.zip, .tar, .tar.gz, .tgz        any kind: complete by nature; one object, directly below the prefix
 
-Beside an archive may lie, put there first, `<archive>.json`: {"sender": …, "sent_at": …, "md5": …}. An archive with another md5 is
-refused. Its labels say the archive's name as their job, unless they name one.
+Beside an archive may lie, put there first, `<archive>.json`: {"sender": …, "sent_at": …, "md5": …}. An archive with another md5
+is refused. Its labels say the archive's name as their job, unless they name one.
 
-The revision is the ETag of annotations.json; of other folders the md5 of all their files' ETags; of an archive its ETag and that of
-its note. Whoever cleans the prefix deletes no labels: `existing` does not say. Every listing is of everything: `since` is not
+The revision is the ETag of annotations.json; of other folders the md5 of all their files' ETags; of an archive its ETag and that
+of its note. Whoever cleans the prefix deletes no labels: `existing` does not say. Every listing is of everything: `since` is not
 used, because files may arrive with an older date than the last one.
 
 Listing imports nothing heavy: the triggerer does it. Formats: include/formats, see include/labelling/delivered.py.

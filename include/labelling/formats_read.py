@@ -1,11 +1,11 @@
 """From a folder of label files and images to pictures and shapes, by kind.
 
-COCO is read by include/labelling/coco.py, which keeps what is wrong for the rules to judge; the rest by the readers of include/formats,
-which leave it out and say so.
+COCO is read by include/labelling/coco.py, which keeps what is wrong for the rules to judge; the rest by the readers of
+include/formats, which leave it out and say so.
 
-Own readers, and not datumaro's, supervision's or an SDK's. datumaro 1.13 cannot be installed beside ours (it asks for pandas 2), and
-is not faithful enough: its COCO import takes several times as long (benchmarks/import_coco.py), leaves out annotations without a
-numeric id, and drops who drew a box. The goldens in tests/cases/labelling hold both readings to the corners worked out by hand.
+Own readers, and not datumaro's. datumaro 1.13.12 cannot be installed beside ours (it asks for pandas 2), and it is not faithful:
+coordinates become 32-bit floats (72.78 is read as 72.77999877929688), a polygon with a box becomes two annotations, and who drew it
+is dropped. benchmarks/import_coco.py has the two beside each other.
 """
 
 from __future__ import annotations
