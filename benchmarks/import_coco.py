@@ -1,7 +1,7 @@
 """Claim: a COCO file as large as val2017's becomes a label batch's tables 5 times faster than datumaro imports it.
 
 How: 5,000 images, 36,781 annotations, each a polygon of 8 to 42 corners and its box (about 20 MB), made here. Ours: the file is
-read without trust, becomes rows, tables and Parquet. Datumaro: `Dataset.import_from(…, "coco_instances")` with its items loaded. Each
+read without trust, becomes rows, tables and Parquet. Datumaro: `Dataset.import_from(…, "coco_instances")`, its items loaded. Each
 in a process of its own, timed inside it, without its imports; the best of 5, by turns. Both must have found every annotation.
 
     python3 images/install.py data datumaro

@@ -17,11 +17,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from include.labelling.archives import CHUNK_BYTES, unpack
+from include.labelling.archives import unpack
 from include.labelling.coco import read_coco
 from include.labelling.files import MARKER, note_of
-from include.labelling.formats_read import RecordedTree, read_tree
+from include.labelling.formats_read import read_tree
 from include.labelling.items import Labelled, Picture, Refused
+from include.labelling.recorded_tree import RecordedTree
+from include.labelling.unpacked import CHUNK_BYTES
 from include.labelling.values import as_id
 from include.storage import ContentStore, Store
 from include.storage.content import content_key, in_threads

@@ -11,7 +11,7 @@ from include.labelling.connector import Connector, ServiceKind, connect
 from include.labelling.web import Web
 from include.storage import Store
 
-TOKEN = "VISIONLOOP_LABELS_TOKEN"  # noqa: S105  # the variable's name
+TOKEN = "VISIONLOOP_LABELS_TOKEN"  # the variable's name
 
 
 def token_of(source: str) -> str:

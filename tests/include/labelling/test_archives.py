@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.labelling.archives import Limits, unpack
+from include.labelling.archives import unpack
 from include.labelling.items import Refused
+from include.labelling.unpacked import Limits
 
 FILES = {"labels/a.txt": b"0 .5 .5 .1 .1\n", "images/a.jpg": bytes(range(256)) * 40, "data.yaml": b"names: [Tree]\n"}
 SMALL = Limits(entries=10, unpacked_bytes=10_000_000, file_bytes=2_000_000, ratio=100, unpacked_bytes_free=1000)
@@ -72,8 +73,8 @@ def encrypted() -> bytes:
 
 @pytest.mark.parametrize(
     ("name", "data"),
-    [("a.zip", zipped(FILES)), ("a.ZIP", zipped(FILES, zipfile.ZIP_STORED)), ("a.tar", tarred(FILES)), ("a.tgz", tarred(FILES, "w:gz")),
-     ("a.tar.gz", tarred(FILES))],
+    [("a.zip", zipped(FILES)), ("a.ZIP", zipped(FILES, zipfile.ZIP_STORED)), ("a.tar", tarred(FILES)),
+     ("a.tgz", tarred(FILES, "w:gz")), ("a.tar.gz", tarred(FILES))],
     ids=["zip", "stored", "tar", "tgz", "tar named gz"],
 )  # fmt: skip
 def test_a_sound_archive_gives_its_files(put: Callable[[bytes], tuple[Path, Path]], name: str, data: bytes) -> None:

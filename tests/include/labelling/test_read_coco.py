@@ -122,16 +122,24 @@ def test_crowd_flag_is_read(given_crowd: object, expected: bool) -> None:
     [
         ({}, "box", None),
         ({"segmentation": []}, "box", None),
-        ({"segmentation": [[4, 4, 24, 4, 24, 20.5]]}, "polygon", {"rings": [[[4, 4], [24, 4], [24, 20.5]]]}),
+        ({"segmentation": [[4, 4, 24, 4, 24, 20.5]]}, "polygon", {"flat": [[4, 4, 24, 4, 24, 20.5]]}),
         ({"segmentation": [[0, 0, 1, 0, 1, 1], [5, 5, 6, 5, 6, 6]]}, "polygon",
-         {"parts": [[[[0, 0], [1, 0], [1, 1]]], [[[5, 5], [6, 5], [6, 6]]]]}),
+         {"flat": [[0, 0, 1, 0, 1, 1], [5, 5, 6, 5, 6, 6]]}),
+        ({"segmentation": [[0, 0, 1, 0, 1e30, 1]]}, "polygon", None),
+        ({"segmentation": [[0, 0, 1, 0, 1]]}, "polygon", None),
+        ({"segmentation": [[0, 0, 1, 0]]}, "polygon", None),
+        ({"segmentation": [[[0, 0, 1, 0, 1, 1]]]}, "polygon", None),
+        ({"segmentation": [1, 2, 3, 4, 5, 6]}, "polygon", None),
+        ({"segmentation": "text"}, "box", None),
+        ({"segmentation": None}, "box", None),
         ({"segmentation": [[0, 0, 1, 0, "x", 1]]}, "polygon", None),
         ({"segmentation": {"counts": "abc", "size": [48, 64]}}, "mask", {"rle": {"counts": "abc", "size": [48, 64]}}),
         ({"keypoints": [1, 2, 2, 3, 4, 0]}, "skeleton", {"points": [[1, 2, 2], [3, 4, 0]]}),
         ({"attributes": {"rotation": 45.0, "occluded": False}}, "rotated_box", {"angle_deg": 45.0}),
         ({"attributes": {"rotation": 0.0}}, "box", None),
     ],
-    ids=["no", "empty", "polygon", "two", "no numbers", "run lengths", "key points", "turned", "not turned"],
+    ids=["no", "empty", "polygon", "two", "large", "odd", "short", "deep", "shallow", "text", "null", "no numbers",
+         "run lengths", "key points", "turned", "not turned"],
 )  # fmt: skip
 def test_what_was_drawn_is_kept(said: Any, kind: str, geometry: Any) -> None:
     shape = only_shape(coco([image(1, "a.png")], [box(1, 1, **said)]))
