@@ -22,6 +22,7 @@ class Delivery(Frozen):
     name: str
     revision: str
     state: str
+    updated_at: datetime | None = None
     original: Md5 | None = None
     images: int = 0
     annotations: int = 0

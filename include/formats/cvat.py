@@ -1,6 +1,7 @@
 """CVAT for images 1.1 (https://docs.cvat.ai/docs/manual/advanced/xml_format/): annotations.xml, images/<subset>/….
 
-Corners are continuous, from 0, as ours. Each file is read as a stream: one image at a time.
+Corners are continuous, from 0, as ours. Each file is read as a stream: one image at a time. A version holds upright boxes; the
+other shapes are read by include/formats/cvat_shapes.py.
 """
 
 from __future__ import annotations
@@ -8,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
+from include.formats.cvat_shapes import SHAPES, shape_of, stated_of
 from include.formats.places import places
-from include.formats.records import Box, LabelledImage, Labels, Layout, from_text, lost_by, number_text, packed, to_text, unpacked
+from include.formats.records import Box, LabelledImage, Labels, Layout, lost_by, number_text, packed, to_text, unpacked
 from include.formats.safe_xml import BadXml, Element, elements
 from include.formats.tree import Tree, harmless
+from include.labelling.items import Kind, geometry
 
 HOLDS = {"box attributes"}
-SHAPES = ("polygon", "polyline", "points", "mask", "cuboid", "ellipse", "skeleton", "tag")
 SUBSETS = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 
 
@@ -39,16 +41,19 @@ def _image(tree: Tree, path: str, element: Element, labels: Labels) -> LabelledI
     if name is None:
         labels.problems.add(f"{path} image {element.get('id')}", f"name {element.get('name')!r:.80}", "a relative path with /")
         return None
-    for shape in SHAPES:
-        labels.lost[f"{shape} shapes"] += len(element.findall(shape))
     found = [_box(f"{path} image {name} box {n}", box, labels) for n, box in enumerate(element.findall("box"), 1)]
+    others = [box for box in found if box is not None and box.kind != "box"]
+    for shape in SHAPES:
+        drawn = [shape_of(f"{path} image {name} {shape} {n}", one, labels) for n, one in enumerate(element.findall(shape), 1)]
+        labels.lost[f"{shape} shapes"] += len(drawn)
+        others += [one for one in drawn if one is not None]
     sizes = [element.get(side) or "" for side in ("width", "height")]
     width, height = (int(size) if size.isdigit() and int(size) else None for size in sizes)
     subset = element.get("subset") or ""
     folder = path.rpartition("/")[0]
     located = tree.locate(name, *(f"{folder}/{below}".strip("/") for below in (f"images/{subset}", "images", "")))
-    boxes = tuple(box for box in found if box is not None)
-    return LabelledImage(located, boxes, width, height, split=SUBSETS.get(subset.lower()))
+    boxes = tuple(box for box in found if box is not None and box.kind == "box")
+    return LabelledImage(located, boxes, width, height, split=SUBSETS.get(subset.lower()), others=tuple(others))
 
 
 def _box(where: str, element: Element, labels: Labels) -> Box | None:
@@ -63,11 +68,10 @@ def _box(where: str, element: Element, labels: Labels) -> Box | None:
         return None
     if turned:
         labels.lost["rotated boxes, left out"] += 1
-        return None
-    stated = {one.get("name") or "": from_text(one.text or "") for one in element.findall("attribute")}
-    if element.get("occluded") == "1":
-        stated["occluded"] = True
-    return Box(element.get("label") or "", x0, y0, x1 - x0, y1 - y0, attributes=packed(stated))
+    kind: Kind = "rotated_box" if turned else "box"
+    drawn = geometry(angle_deg=turned) if turned else None
+    label, stated = element.get("label") or "", packed(stated_of(element))
+    return Box(label, x0, y0, x1 - x0, y1 - y0, attributes=stated, kind=kind, geometry=drawn)
 
 
 def write(labels: Labels) -> Layout:

@@ -1,6 +1,7 @@
 """Datumaro JSON (https://open-edge-platform.github.io/datumaro/): annotations/<subset>.json, images/<subset>/….
 
-Who drew a box stands in its attributes, as Datumaro has no key for it; so does `is_crowd`, as in Datumaro's own COCO import.
+Who drew a box stands in its attributes, as Datumaro has no key for it; so does `is_crowd`, as in Datumaro's own COCO import. A
+version holds the boxes; the other annotations are read by include/formats/datumaro_shapes.py.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from include.formats.datumaro_shapes import shape_of
 from include.formats.places import places
 from include.formats.records import WHO, Box, LabelledImage, Labels, Layout, nested, packed, unpacked
 from include.formats.tree import Tree, harmless, split_in
@@ -47,28 +49,43 @@ def _image(tree: Tree, path: str, item: dict[str, Any], names: list[str], labels
     stated = dict(item.get("attr") or {})
     group = stated.pop("group", None)
     labels.lost["nested attributes"] += nested(stated)
-    boxes = []
-    for one in item.get("annotations", ()):
-        if one["type"] == "bbox":
-            boxes.append(_box(one, names, labels))
-        else:
-            labels.lost[f"{one['type']} annotations"] += 1
+    boxes, others = _shapes(f"{path} item {item['id']}", item.get("annotations", ()), names, labels)
     located = tree.locate(name, f"{root}images/{stem}", f"{root}images")
     return LabelledImage(
-        located, tuple(boxes), size[1], size[0], None if group is None else str(group), split_in(stem), packed(stated)
+        located, boxes, size[1], size[0], None if group is None else str(group), split_in(stem), packed(stated), others
     )
 
 
-def _box(one: dict[str, Any], names: list[str], labels: Labels) -> Box:
-    number = int(one["label_id"])
-    if not 0 <= number < len(names):
-        raise ValueError(f"label_id {number}")
-    x, y, width, height = map(float, one["bbox"])
-    stated = dict(one.get("attributes") or {})
+def _shapes(where: str, annotations: Any, names: list[str], labels: Labels) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
+    """Upright boxes, and the rest."""
+    boxes, others = [], []
+    for position, one in enumerate(annotations):
+        try:
+            shape = _shape(one, names, labels)
+            if shape.kind == "box":
+                boxes.append(shape)
+            else:
+                labels.lost["rotated boxes, left out" if one["type"] == "bbox" else f"{one['type']} annotations"] += 1
+                others.append(shape)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            labels.problems.add(f"{where} annotation {position}", f"{type(error).__name__} {error}", "an annotation of its type")
+    return tuple(boxes), tuple(others)
+
+
+def _shape(one: dict[str, Any], names: list[str], labels: Labels) -> Box:
+    name = None if one.get("label_id") is None and one["type"] != "bbox" else _name(int(one["label_id"]), names)
+    kind, (x, y, width, height), drawn, said = shape_of(one)
+    stated = {**(one.get("attributes") or {}), **said}
     is_crowd = bool(stated.pop("is_crowd", False))
     annotator, reviewer, job = (stated.pop(who, None) for who in WHO)
     labels.lost["nested attributes"] += nested(stated)
-    return Box(names[number], x, y, width, height, is_crowd, annotator, reviewer, job, packed(stated))
+    return Box(name or "", x, y, width, height, is_crowd, annotator, reviewer, job, packed(stated), kind, drawn)
+
+
+def _name(number: int, names: list[str]) -> str:
+    if not 0 <= number < len(names):
+        raise ValueError(f"label_id {number}")
+    return names[number]
 
 
 def write(labels: Labels) -> Layout:

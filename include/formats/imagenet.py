@@ -1,6 +1,6 @@
 """ImageNet folders: [<split>/]<class>/<image>. Of boxes it holds none: an image goes to its most frequent class.
 
-Read, the folder is the image's attribute `class`; there are no boxes.
+Read, the folder is the image's attribute `class`, and a tag; there are no boxes.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import Counter
 
 from include.formats.places import places
-from include.formats.records import LabelledImage, Labels, Layout, lost_by, packed, unpacked
+from include.formats.records import Box, LabelledImage, Labels, Layout, lost_by, packed, unpacked
 from include.formats.tree import SPLIT_WORDS, Tree
+from include.labelling.items import NAN
 
 CLASS = "class"
 NO_CLASS = "no_class"
@@ -22,8 +23,9 @@ def read(tree: Tree) -> Labels:
         if not folder or folder.lower() in SPLIT_WORDS:
             labels.problems.add(path, "no class folder", "[<split>/]<class>/<image>")
             continue
-        stated = None if folder == NO_CLASS else packed({CLASS: folder})
-        labels.images.append(LabelledImage(path, split=SPLIT_WORDS.get(above[-1].lower()), attributes=stated))
+        is_class = folder != NO_CLASS
+        stated, tags = packed({CLASS: folder}) if is_class else None, (Box(folder, NAN, NAN, NAN, NAN, kind="tag"),) * is_class
+        labels.images.append(LabelledImage(path, split=SPLIT_WORDS.get(above[-1].lower()), attributes=stated, others=tags))
     found = {unpacked(image.attributes).get(CLASS) for image in labels.images}
     labels.classes = sorted(str(name) for name in found if name is not None)
     return labels

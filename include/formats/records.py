@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from include.errors import BadInputError
+from include.labelling.items import Kind
 
 Plain = str | int | float | bool
 SHOWN = 20  # problems that a message spells out
@@ -23,7 +24,11 @@ WHO = ("annotator", "reviewer", "job")
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """About 300 bytes: a data set's boxes are in memory while it is read."""
+    """About 300 bytes: a data set's boxes are in memory while it is read.
+
+    `kind`, `geometry`: of a shape that is more than its box, as in include/labelling/items.py. The box is what encloses it, or
+    what the geometry's `angle_deg` turns; NaN where there is none (a tag).
+    """
 
     class_name: str
     x_px: float
@@ -35,11 +40,16 @@ class Box:
     reviewer: str | None = None
     job: str | None = None
     attributes: str | None = None
+    kind: Kind = "box"
+    geometry: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
-    """What a format says of one image; null where it says nothing."""
+    """What a format says of one image; null where it says nothing.
+
+    `boxes`: what a version of a dataset holds. `others`: shapes that it cannot hold; `Labels.lost` counts them.
+    """
 
     path: str
     boxes: tuple[Box, ...] = ()
@@ -48,6 +58,7 @@ class LabelledImage:
     group: str | None = None
     split: str | None = None
     attributes: str | None = None
+    others: tuple[Box, ...] = ()
 
 
 @dataclass
@@ -71,7 +82,7 @@ class Problems:
 
 @dataclass
 class Labels:
-    """What was read. `classes` in the format's own order; `lost`: what the files say that a record cannot hold, counted."""
+    """What was read. `classes` in the format's own order; `lost`: what the files say that a version cannot hold, counted."""
 
     classes: list[str] = field(default_factory=list)
     images: list[LabelledImage] = field(default_factory=list)

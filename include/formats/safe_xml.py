@@ -59,6 +59,24 @@ def elements(data: bytes, tag: str) -> Iterator[Element]:  # noqa: C901
         raise BadXml(f"line {error.lineno}: not XML: {expat.ErrorString(error.code)}") from None
 
 
+def refuse_doctype(data: bytes) -> None:
+    """Raises BadXml for a document type; what is not XML at all is not said. Nothing after the first element is looked at."""
+    parser, begun = expat.ParserCreate(), False
+
+    def start(*_: object) -> None:
+        nonlocal begun
+        begun = True
+
+    parser.StartElementHandler, parser.StartDoctypeDeclHandler = start, refuse
+    try:
+        for position in range(0, len(data), CHUNK // 16):
+            if begun:
+                return
+            parser.Parse(data[position : position + CHUNK // 16], False)
+    except expat.ExpatError:
+        return
+
+
 def to_bytes(root: Element) -> bytes:
     indent(root, "\t")
     data: bytes = tostring(root, encoding="utf-8")

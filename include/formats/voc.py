@@ -2,6 +2,9 @@
 
 VOC counts pixels from 1, and a box includes its last one: xmin 1, xmax 10 of an image is our x 0, width 10. So
 x = xmin - 1, width = xmax - xmin + 1, whoever wrote the file; written the other way round, a VOC file comes back as it was.
+
+Beside its bndbox an object may have what VOC itself does not know: a polygon (<pt><x/><y/></pt>… of LabelMe, or <x1/><y1/>… of
+Roboflow), a robndbox (cx, cy, w, h, angle in radians, of roLabelImg), and parts. Their tools count from 0: taken as written.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from include.formats.records import (
 )
 from include.formats.safe_xml import BadXml, Element, SubElement, elements, to_bytes
 from include.formats.tree import Tree, harmless, split_in
+from include.formats.voc_shapes import drawn_of, parts_of
 
 HOLDS = {"box attributes"}
 OWN = ("pose", "truncated", "difficult", "occluded")  # attributes that have an element of their own
@@ -60,31 +64,40 @@ def _image(tree: Tree, path: str, root: Element, splits: dict[str, str], labels:
         return None
     sizes = [root.findtext(f"size/{side}") or "" for side in ("width", "height")]
     width, height = (int(size) if size.isdigit() and int(size) else None for size in sizes)
-    objects = [_box(path, number, one, labels) for number, one in enumerate(root.findall("object"), 1)]
+    found = [_box(path, number, one, labels) for number, one in enumerate(root.findall("object"), 1)]
+    objects = [box for box in found if box is not None]
     folder = str(PurePosixPath(path).parent)
     beside = "/".join("JPEGImages" if part == "Annotations" else part for part in folder.split("/"))
     base = folder.rpartition("Annotations")[0] + "JPEGImages"
     image_id = str(PurePosixPath(path.rpartition("Annotations/")[2]).with_suffix(""))
     labels.lost["segmentations"] += root.findtext("segmented") == "1"
-    boxes = tuple(box for box in objects if box is not None)
+    boxes = tuple(box for box, is_boxed in objects if is_boxed)
+    others = tuple(box for box, is_boxed in objects if not is_boxed) + parts_of(root)
     located = tree.locate(name, beside, base, folder)
-    return LabelledImage(located, boxes, width, height, split=splits.get(image_id) or split_in(path))
+    return LabelledImage(located, boxes, width, height, split=splits.get(image_id) or split_in(path), others=others)
 
 
-def _box(path: str, number: int, one: Element, labels: Labels) -> Box | None:
+def _box(path: str, number: int, one: Element, labels: Labels) -> tuple[Box, bool] | None:
+    """The object, and whether it has a box of its own."""
     where, name = f"{path} object {number}", one.findtext("name")
+    drawn = drawn_of(one)
     try:
         x0, y0, x1, y1 = (float(one.findtext(f"bndbox/{side}") or "") for side in ("xmin", "ymin", "xmax", "ymax"))
+        box, is_boxed = (x0 - 1, y0 - 1, x1 - x0 + 1, y1 - y0 + 1), True
     except ValueError:
-        labels.problems.add(where, "no such numbers", "a bndbox with xmin, ymin, xmax, ymax")
-        return None
+        if drawn is None or one.find("bndbox") is not None:
+            labels.problems.add(where, "no such numbers", "a bndbox with xmin, ymin, xmax, ymax")
+            return None
+        box, is_boxed = drawn[1], False
+        labels.lost["shapes without a box"] += 1
     if not name:
         labels.problems.add(where, "no name", "the class")
         return None
     own = {key: from_text(text) for key in OWN if (text := one.findtext(key)) is not None}
     more = {a.findtext("name") or "": from_text(a.findtext("value") or "") for a in one.findall("attributes/attribute")}
     labels.lost["parts"] += len(one.findall("part"))
-    return Box(name, x0 - 1, y0 - 1, x1 - x0 + 1, y1 - y0 + 1, attributes=packed({**own, **more}))
+    kind, _, geometry = drawn or ("box", None, None)
+    return Box(name, *box, attributes=packed({**own, **more}), kind=kind, geometry=geometry), is_boxed
 
 
 def write(labels: Labels) -> Layout:

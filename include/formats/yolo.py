@@ -2,12 +2,16 @@
 
 Numbers are shares of the image's width and height; eight decimals keep corners within 0.001 px up to 60,000 px. The label file
 of an image is found as Ultralytics does: the last `images` in its path becomes `labels`. An image without one is background.
+
+A line may also hold a polygon (four corners at right angles are a rotated box, as in Ultralytics' OBB), or, where data.yaml has
+`kpt_shape`, a box and key points. A version holds the box around each.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,6 +20,7 @@ import yaml
 from include.formats.places import places
 from include.formats.records import Box, LabelledImage, Labels, Layout, lost_by, number_text
 from include.formats.tree import Tree, below, split_in
+from include.labelling.items import Kind, enclosing, geometry
 
 DECIMALS = 8
 
@@ -23,7 +28,7 @@ DECIMALS = 8
 def read(tree: Tree) -> Labels:
     """Images below an `images` folder; class names from the one YAML file that has `names`."""
     labels = Labels()
-    names = _names(tree, labels)
+    names, kpt_shape = _names(tree, labels)
     labels.know(names)
     known = set(tree.label_files(".txt"))
     wanted = {label_path(path): path for path in tree.images if "images" in path.split("/")[:-1]}
@@ -31,7 +36,7 @@ def read(tree: Tree) -> Labels:
     files = {path: image for path, image in wanted.items() if any(below(image, folder) for folder in folders or ("",))}
     boxes = {}
     for path, data in tree.contents([path for path in files if path in known]):
-        boxes[path] = _boxes(tree, files[path], path, data, names, labels)
+        boxes[path] = _boxes(tree, files[path], path, data, names, kpt_shape, labels)
     for path, image in files.items():
         labels.images.append(LabelledImage(image, boxes.get(path, ()), split=split_in(str(PurePosixPath(image).parent))))
     return labels
@@ -44,8 +49,9 @@ def label_path(image: str) -> str:
     return "/".join(parts)
 
 
-def _names(tree: Tree, labels: Labels) -> list[str]:
-    found: list[list[str]] = []
+def _names(tree: Tree, labels: Labels) -> tuple[list[str], tuple[int, int] | None]:
+    """Class names, and how many key points of how many numbers each box has."""
+    found: list[tuple[list[str], tuple[int, int] | None]] = []
     for path, data in tree.contents(tree.label_files(".yaml", ".yml")):
         try:
             content: Any = yaml.safe_load(data)
@@ -56,13 +62,22 @@ def _names(tree: Tree, labels: Labels) -> list[str]:
         if isinstance(names, dict) and sorted(names, key=str) and set(names) == set(range(len(names))):
             names = [names[number] for number in range(len(names))]
         if isinstance(names, list) and names:
-            found.append([str(name) for name in names])
+            found.append(([str(name) for name in names], _kpt_shape(content.get("kpt_shape"))))
     if len(found) != 1:
         labels.problems.add("data.yaml", f"{len(found)} YAML files with `names` from 0 on", "one")
-    return found[0] if found else []
+    return found[0] if found else ([], None)
 
 
-def _boxes(tree: Tree, image: str, path: str, data: bytes, names: list[str], labels: Labels) -> tuple[Box, ...]:
+def _kpt_shape(stated: Any) -> tuple[int, int] | None:
+    match stated:
+        case [int(points), 2 | 3 as numbers] if points > 0:
+            return points, numbers
+    return None
+
+
+def _boxes(
+    tree: Tree, image: str, path: str, data: bytes, names: list[str], kpt_shape: tuple[int, int] | None, labels: Labels
+) -> tuple[Box, ...]:
     lines = [line.split() for line in data.decode("utf-8", "replace").splitlines()]
     if not any(lines):
         return ()
@@ -71,32 +86,60 @@ def _boxes(tree: Tree, image: str, path: str, data: bytes, names: list[str], lab
     except (OSError, KeyError):
         labels.problems.add(image, "no readable image", "one, to know its size")
         return ()
-    found = (_box(words, f"{path} line {n}", size, names, labels) for n, words in enumerate(lines, 1) if words)
+    found = (_box(words, f"{path} line {n}", size, names, kpt_shape, labels) for n, words in enumerate(lines, 1) if words)
     return tuple(box for box in found if box is not None)
 
 
-def _box(words: list[str], where: str, size: tuple[int, int], names: list[str], labels: Labels) -> Box | None:
-    problems = labels.problems
+def _box(
+    words: list[str], where: str, size: tuple[int, int], names: list[str], kpt_shape: tuple[int, int] | None, labels: Labels
+) -> Box | None:
     try:
         numbers = [float(word) for word in words]
     except ValueError:
         numbers = [math.nan]
-    if not all(map(math.isfinite, numbers)) or len(numbers) < 5 or len(numbers) % 2 == 0:
-        problems.add(where, " ".join(words)[:60], "class, then cx cy w h, or the corners of a polygon")
+    posed = 5 + math.prod(kpt_shape) if kpt_shape else 0
+    is_shaped = len(numbers) in (5, posed) or (len(numbers) >= 7 and len(numbers) % 2 == 1)
+    if not all(map(math.isfinite, numbers)) or not is_shaped:
+        labels.problems.add(where, " ".join(words)[:60], "class, then cx cy w h, or the corners of a polygon")
         return None
     number, *shares = numbers
     if not number.is_integer() or not 0 <= number < len(names):
-        problems.add(where, f"class {words[0][:20]}", f"0 to {len(names) - 1} (data.yaml)")
+        labels.problems.add(where, f"class {words[0][:20]}", f"0 to {len(names) - 1} (data.yaml)")
         return None
-    width, height = size
-    if len(shares) > 4:  # as Ultralytics trains detectors on polygons: the box around
+    name = names[int(number)]
+    if len(numbers) not in (5, posed):
         labels.lost["polygons, read as the box around them"] += 1
-        xs, ys = shares[0::2], shares[1::2]
-        x, y, w, h = min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
-    else:
-        cx, cy, w, h = shares
-        x, y = cx - w / 2, cy - h / 2
-    return Box(names[int(number)], x * width, y * height, w * width, h * height)
+        return _polygon(name, _points(shares, size))
+    cx, cy, w, h = shares[:4]
+    box = Box(name, (cx - w / 2) * size[0], (cy - h / 2) * size[1], w * size[0], h * size[1])
+    if kpt_shape and len(numbers) == posed:
+        labels.lost["keypoints"] += 1
+        return replace(box, kind="skeleton", geometry=geometry(points=_points(shares[4:], size, kpt_shape[1])))
+    return box
+
+
+def _points(shares: list[float], size: tuple[int, int], numbers: int = 2) -> list[list[float]]:
+    """In pixels to a thousandth. A third number says whether the point is visible."""
+    width, height = size
+    return [
+        [round(shares[at] * width, 3), round(shares[at + 1] * height, 3), *shares[at + 2 : at + numbers]]
+        for at in range(0, len(shares), numbers)
+    ]
+
+
+def _polygon(name: str, corners: list[list[float]]) -> Box:
+    """The box around it, as Ultralytics trains detectors on polygons."""
+    kind: Kind = "rotated_box" if _is_rectangle(corners) else "polygon"
+    return Box(name, *enclosing(corners), kind=kind, geometry=geometry(rings=[corners]))
+
+
+def _is_rectangle(corners: list[list[float]]) -> bool:
+    """Diagonals are equal and halve each other, to a pixel: six decimals, as usual, are that coarse on large pictures."""
+    if len(corners) != 4:
+        return False
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = corners
+    off_middle = math.hypot(ax + cx - bx - dx, ay + cy - by - dy) / 2
+    return off_middle <= 1 and abs(math.dist((ax, ay), (cx, cy)) - math.dist((bx, by), (dx, dy))) <= 1
 
 
 def write(labels: Labels) -> Layout:

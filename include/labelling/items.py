@@ -84,12 +84,17 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """All of a finished item. `original`: what the service answered, kept as it came. `strays`: shapes of no picture."""
+    """All of a finished item. `original`: what the service answered, kept as it came. `strays`: shapes of no picture.
+
+    `sender`, `sent_at`: of a delivered archive, as the note beside it says.
+    """
 
     original: bytes
     pictures: tuple[Picture, ...]
     strays: tuple[Shape, ...] = ()
     problems: tuple[str, ...] = ()  # what of it could not be read
+    sender: str | None = None
+    sent_at: str | None = None
 
 
 class Refused(Exception):
@@ -98,9 +103,17 @@ class Refused(Exception):
 
 def geometry(**parts: Any) -> str:
     """JSON of a shape, px: `rings` [[[x, y], …], …] (the first is the outline, or `parts` of several), `points` [[x, y], …],
-    `angle_deg` clockwise about the box's middle, `rle` and so on.
+    `angle_deg` clockwise about the box's middle, `rle` and so on. `flat` [[x, y, x, y, …], …]: of COCO, see `polygons_of`.
     """
     return json.dumps(parts, separators=(",", ":"))
+
+
+def polygons_of(drawn: str) -> list[list[list[list[float]]]]:
+    """The polygons of a geometry, each its rings, the outline first; none where it has no such."""
+    parts = json.loads(drawn)
+    if "flat" in parts:
+        return [[[flat[at : at + 2] for at in range(0, len(flat), 2)]] for flat in parts["flat"]]
+    return parts.get("parts") or ([parts["rings"]] if "rings" in parts else [])
 
 
 def enclosing(points: Sequence[Sequence[float]]) -> tuple[float, float, float, float]:

@@ -99,8 +99,13 @@ class Ledger:
             return bool(times) and not times[-1][1].is_gone
         if item.status != "finished":
             return False
-        # any earlier time, not only the last: a listing that is late shows an older state again
-        return not times or times[-1][1].is_gone or all(delivery.revision != item.revision for _, delivery in times)
+        if not times or times[-1][1].is_gone:
+            return True
+        last = times[-1][1]
+        if all(delivery.revision != item.revision for _, delivery in times):
+            return True
+        # as it was once before: changed back since, unless a listing that is late shows an older state again
+        return item.revision != last.revision and last.updated_at is not None and item.updated_at > last.updated_at
 
     def supersedes(self, items: Iterable[Item]) -> dict[str, tuple[str, ...]]:
         """Names of deliveries by batch: what earlier batches have of these items."""

@@ -41,11 +41,13 @@ def web_for(source: str, service: Mapping[str, Any], patience_s: float = 180) ->
     return Web(str(service["url"]), token_of(source), patience_s=patience_s)
 
 
-def open_source(store: Store, kind: str, prefix: str | None, service: Mapping[str, Any] | None, web: Web | None) -> Connector:
+def open_source(
+    store: Store, source: str, kind: str, prefix: str | None, service: Mapping[str, Any] | None, web: Web | None
+) -> Connector:
     """`web`: of a service; None for files."""
     if kind in get_args(ServiceKind):
         assert web is not None
         return connect(kind, service or {}, web)
     from include.labelling.files import FilesConnector
 
-    return cast(Connector, FilesConnector(store, kind, (prefix or "").strip("/")))
+    return cast(Connector, FilesConnector(store, kind, prefix or "", f"labels/{source}/quarantine"))

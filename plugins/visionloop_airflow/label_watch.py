@@ -105,7 +105,7 @@ class FinishedWork(BaseEventTrigger):
                         web = None
                         if self.service is not None:
                             web = await stack.enter_async_context(web_for(self.source, self.service, PATIENCE_S))
-                        connector = open_source(store, self.kind, self.prefix, self.service, web)
+                        connector = open_source(store, self.source, self.kind, self.prefix, self.service, web)
                     pending = await self.pending(connector, store)
                 except Exception as error:  # an outage, or a token that is being replaced, must not end the watch
                     if not failing:

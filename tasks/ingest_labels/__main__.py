@@ -73,7 +73,7 @@ async def _take_in(step: StepRun[IngestLabels], ledger: Ledger) -> tuple[Swept, 
     config = step.config
     async with AsyncExitStack() as stack:
         web = await stack.enter_async_context(web_for(config.source, config.service)) if config.service is not None else None
-        connector = open_source(step.store, config.kind, config.prefix, config.service, web)
+        connector = open_source(step.store, config.source, config.kind, config.prefix, config.service, web)
         swept = await sweep(connector, ledger, config)
         intake = await Intaker(step.content, connector, config.source, config.parallel).take_in(swept.pending, web is not None)
         if web is not None:

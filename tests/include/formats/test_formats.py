@@ -155,7 +155,7 @@ def test_xml_that_declares_entities_is_refused(name: Any, text: str) -> None:
         ("voc", {"a.xml": VOC.replace("<xmin>1<", "<xmin>one<")}, "object 1: got no such numbers"),
         ("cvat", {"a.xml": "<annotations><track id='0'/></annotations>"}, "CVAT for video"),
         ("datumaro", {"a.json": "[]"}, "got other content"),
-        ("datumaro", {"a.json": DATUMARO.replace('"label_id": 0', '"label_id": 5')}, "item 0: got ValueError label_id 5"),
+        ("datumaro", {"a.json": DATUMARO.replace('"label_id": 0', '"label_id": 5')}, "annotation 0: got ValueError label_id 5"),
         ("imagenet", {"a.jpg": b""}, "no class folder"),
     ],
 )  # fmt: skip
