@@ -8,7 +8,7 @@ from include.artifacts.checked_labels import CheckedLabels
 from include.artifacts.checkpoint import Checkpoint, Detection, Reference
 from include.artifacts.dataset_version import DatasetVersion, SplitCount
 from include.artifacts.evaluation_report import EvaluationReport, PairedDifference, Score
-from include.artifacts.label_batch import Delivery, LabelBatch
+from include.artifacts.label_batch import Agreed, Agreement, Delivery, LabelBatch
 from include.artifacts.parity_report import Check, ParityReport
 from include.artifacts.promotion import Promotion
 
@@ -18,6 +18,6 @@ KINDS: dict[str, CardKind] = {
 }
 
 __all__ = [
-    "KINDS", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "DatasetVersion", "Delivery", "Detection",
+    "KINDS", "Agreed", "Agreement", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "DatasetVersion", "Delivery", "Detection",
     "EvaluationReport", "LabelBatch", "PairedDifference", "ParityReport", "Promotion", "Reference", "Score", "SplitCount",
 ]  # fmt: skip

@@ -1,0 +1,115 @@
+"""How alike people label: do they see the same objects, in the same place, and call them the same.
+
+Misses count in `found` and not in kappa and alpha. Counted as a class "nothing" there, they would mislead: nobody ever says nothing
+of nothing, so of two people who both drew 90 of 100 trees, the only class, kappa would be -0.05.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from include.artifacts import Agreed
+from tasks.ingest_labels.answers import Bools, Drawn, Floats, Ints
+from tasks.ingest_labels.matching import Matches
+
+DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everybody, and by the names of classes and people."""
+
+    overall: Agreed
+    by_class: dict[str, Agreed]
+    by_person: dict[str, Agreed]
+
+
+def measure(drawn: Drawn, matches: Matches) -> Measured:
+    """Of classes without a box nothing is said; of people without one, that the others drew what they did not."""
+    one, other = drawn.label[matches.first], drawn.label[matches.second]
+    ours, theirs = drawn.person[matches.first], drawn.person[matches.second]
+    by_class = {}
+    for at, name in enumerate(drawn.classes):
+        both, mine = (one == at) & (other == at), drawn.label == at
+        # beside all other classes: one label against the rest
+        kappa, alpha = _kappas(one == at, other == at, ours, theirs), nominal_alpha(matches.thing, mine)
+        by_class[name] = _agreed(int(mine.sum()), matches.iou[both], _found(both, _asked(drawn)[mine].sum(), drawn, matches), kappa, alpha)
+    by_person = {}
+    for at, name in enumerate(drawn.people):
+        takes_part, mine = (ours == at) | (theirs == at), drawn.person == at
+        kappa = _kappas(one[takes_part], other[takes_part], ours[takes_part], theirs[takes_part])
+        met = np.isin(matches.thing, matches.thing[mine])
+        found = _found(takes_part, _asked_beside(drawn, at), drawn, matches)
+        by_person[name] = _agreed(
+            int(mine.sum()), matches.iou[takes_part], found, kappa, nominal_alpha(matches.thing[met], drawn.label[met])
+        )
+    everywhere = np.ones(len(one), np.bool_)
+    overall = _agreed(
+        len(drawn), matches.iou, _found(everywhere, _asked(drawn).sum(), drawn, matches),
+        _kappas(one, other, ours, theirs), nominal_alpha(matches.thing, drawn.label),
+    )  # fmt: skip
+    return Measured(overall, by_class, by_person)
+
+
+def _agreed(boxes: int, overlaps: Floats, found: float | None, kappa: float | None, alpha: float | None) -> Agreed:
+    mean = float(overlaps.mean()) if len(overlaps) else None
+    numbers = {"found": found, "mean_iou": mean, "kappa": kappa, "alpha": alpha}
+    rounded = {name: None if one is None else round(one, DIGITS) for name, one in numbers.items()}
+    return Agreed(boxes=boxes, matched=len(overlaps), **rounded)
+
+
+def _asked(drawn: Drawn) -> Ints:
+    """For each box, of how many others one may ask whether they drew it too; 0 where that is not known."""
+    others = np.array([len(one.names) - 1 if one.is_whole else 0 for one in drawn.sittings], np.int64)
+    return np.asarray(others[drawn.picture])
+
+
+def _asked_beside(drawn: Drawn, person: int) -> int:
+    """The same, of all pairs of people that this one is of."""
+    name = drawn.people[person]
+    is_there = np.array([one.is_whole and name in one.names for one in drawn.sittings], np.bool_)
+    return int(np.where(drawn.person == person, _asked(drawn), is_there[drawn.picture]).sum())
+
+
+def _found(which: Bools, asked: int, drawn: Drawn, matches: Matches) -> float | None:
+    """Twice the matched pairs by the boxes of both sides: F1, the same whoever of two people is taken to be right."""
+    whole = np.array([one.is_whole for one in drawn.sittings], np.bool_)
+    return 2 * int((which & whole[drawn.picture[matches.first]]).sum()) / int(asked) if asked else None
+
+
+def cohens_kappa(one: Ints, other: Ints) -> float | None:
+    """Of what two people said of the same objects; None where both said one and the same of all, or there is none."""
+    values = np.unique(np.concatenate([one, other]))
+    if len(values) < 2:
+        return None
+    shares = [(np.mean(one == value), np.mean(other == value)) for value in values]
+    by_chance = float(sum(first * second for first, second in shares))
+    return float((np.mean(one == other) - by_chance) / (1 - by_chance))
+
+
+def _kappas(one: Ints | Bools, other: Ints | Bools, ours: Ints, theirs: Ints) -> float | None:
+    """The mean over the pairs of people (Light's kappa), each weighing as much as they have objects in common."""
+    pairs, which, counts = np.unique(np.stack([ours, theirs]), axis=1, return_inverse=True, return_counts=True)
+    order = np.argsort(which.reshape(-1), kind="stable")
+    parts = np.split(order, np.cumsum(counts)[:-1]) if pairs.shape[1] else []
+    known = [(kappa, len(part)) for part in parts if (kappa := cohens_kappa(one[part], other[part])) is not None]
+    return sum(kappa * weight for kappa, weight in known) / sum(weight for _, weight in known) if known else None
+
+
+def nominal_alpha(unit: Ints, value: Ints | Bools) -> float | None:
+    """Krippendorff's alpha for names. `value` (N,) is what somebody said of `unit` (N,); units of which one alone spoke say nothing.
+
+    After K. Krippendorff, Computing Krippendorff's alpha-reliability (2011), by counting: in a unit of which m spoke, n of them
+    alike, n (n - 1) / (m - 1) agreements. None where all say the same.
+    """
+    _, unit, spoke = np.unique(unit, return_inverse=True, return_counts=True)
+    unit, value, spoke = unit[spoke[unit] > 1], value[spoke[unit] > 1], spoke
+    if len(np.unique(value)) < 2:
+        return None
+    (units, _), alike = np.unique(np.stack([unit, value.astype(np.int64)]), axis=1, return_counts=True)
+    agreements = float((alike * (alike - 1) / (spoke[units] - 1)).sum())
+    total, of_value = len(value), np.unique(value, return_counts=True)[1]
+    by_chance = float((of_value * (of_value - 1)).sum()) / (total - 1)
+    return 1 - (total - agreements) / (total - by_chance)
