@@ -6,6 +6,7 @@ of nothing, so of two people who both drew 90 of 100 trees, the only class, kapp
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,27 +31,24 @@ def measure(drawn: Drawn, matches: Matches) -> Measured:
     """Of classes without a box nothing is said; of people without one, that the others drew what they did not."""
     one, other = drawn.label[matches.first], drawn.label[matches.second]
     ours, theirs = drawn.person[matches.first], drawn.person[matches.second]
-    by_class = {}
-    for at, name in enumerate(drawn.classes):
+    pairs, asked = _by_pair(ours, theirs), _asked(drawn)
+    by_class, by_person = {}, {}
+    for at, name in enumerate(drawn.classes):  # beside all other classes: one label against the rest
         both, mine = (one == at) & (other == at), drawn.label == at
-        # beside all other classes: one label against the rest
-        kappa, alpha = _kappas(one == at, other == at, ours, theirs), nominal_alpha(matches.thing, mine)
-        by_class[name] = _agreed(int(mine.sum()), matches.iou[both], _found(both, _asked(drawn)[mine].sum(), drawn, matches), kappa, alpha)
-    by_person = {}
+        found = _found(both, int(asked[mine].sum()), drawn, matches)
+        kappa, alpha = _kappas(one == at, other == at, pairs.values()), nominal_alpha(matches.thing, mine)
+        by_class[name] = _agreed(int(mine.sum()), matches.iou[both], found, kappa, alpha)
     for at, name in enumerate(drawn.people):
         takes_part, mine = (ours == at) | (theirs == at), drawn.person == at
-        kappa = _kappas(one[takes_part], other[takes_part], ours[takes_part], theirs[takes_part])
-        met = np.isin(matches.thing, matches.thing[mine])
         found = _found(takes_part, _asked_beside(drawn, at), drawn, matches)
-        by_person[name] = _agreed(
-            int(mine.sum()), matches.iou[takes_part], found, kappa, nominal_alpha(matches.thing[met], drawn.label[met])
-        )
-    everywhere = np.ones(len(one), np.bool_)
-    overall = _agreed(
-        len(drawn), matches.iou, _found(everywhere, _asked(drawn).sum(), drawn, matches),
-        _kappas(one, other, ours, theirs), nominal_alpha(matches.thing, drawn.label),
-    )  # fmt: skip
-    return Measured(overall, by_class, by_person)
+        kappa = _kappas(one, other, [rows for pair, rows in pairs.items() if at in pair])
+        is_met = np.zeros(len(drawn), np.bool_)
+        is_met[matches.thing[mine]] = True
+        alpha = nominal_alpha(matches.thing[is_met[matches.thing]], drawn.label[is_met[matches.thing]])
+        by_person[name] = _agreed(int(mine.sum()), matches.iou[takes_part], found, kappa, alpha)
+    found = _found(np.ones(len(one), np.bool_), int(asked.sum()), drawn, matches)
+    kappa, alpha = _kappas(one, other, pairs.values()), nominal_alpha(matches.thing, drawn.label)
+    return Measured(_agreed(len(drawn), matches.iou, found, kappa, alpha), by_class, by_person)
 
 
 def _agreed(boxes: int, overlaps: Floats, found: float | None, kappa: float | None, alpha: float | None) -> Agreed:
@@ -79,7 +77,7 @@ def _found(which: Bools, asked: int, drawn: Drawn, matches: Matches) -> float | 
     return 2 * int((which & whole[drawn.picture[matches.first]]).sum()) / int(asked) if asked else None
 
 
-def cohens_kappa(one: Ints, other: Ints) -> float | None:
+def cohens_kappa(one: Ints | Bools, other: Ints | Bools) -> float | None:
     """Of what two people said of the same objects; None where both said one and the same of all, or there is none."""
     values = np.unique(np.concatenate([one, other]))
     if len(values) < 2:
@@ -89,12 +87,16 @@ def cohens_kappa(one: Ints, other: Ints) -> float | None:
     return float((np.mean(one == other) - by_chance) / (1 - by_chance))
 
 
-def _kappas(one: Ints | Bools, other: Ints | Bools, ours: Ints, theirs: Ints) -> float | None:
+def _by_pair(ours: Ints, theirs: Ints) -> dict[tuple[int, int], Ints]:
+    """By two people, the positions of their matched boxes."""
+    order = np.lexsort((theirs, ours))
+    cuts = np.flatnonzero((np.diff(ours[order]) != 0) | (np.diff(theirs[order]) != 0)) + 1
+    return {(int(ours[rows[0]]), int(theirs[rows[0]])): rows for rows in np.split(order, cuts) if len(rows)}
+
+
+def _kappas(one: Ints | Bools, other: Ints | Bools, pairs: Iterable[Ints]) -> float | None:
     """The mean over the pairs of people (Light's kappa), each weighing as much as they have objects in common."""
-    pairs, which, counts = np.unique(np.stack([ours, theirs]), axis=1, return_inverse=True, return_counts=True)
-    order = np.argsort(which.reshape(-1), kind="stable")
-    parts = np.split(order, np.cumsum(counts)[:-1]) if pairs.shape[1] else []
-    known = [(kappa, len(part)) for part in parts if (kappa := cohens_kappa(one[part], other[part])) is not None]
+    known = [(kappa, len(rows)) for rows in pairs if (kappa := cohens_kappa(one[rows], other[rows])) is not None]
     return sum(kappa * weight for kappa, weight in known) / sum(weight for _, weight in known) if known else None
 
 
@@ -102,14 +104,16 @@ def nominal_alpha(unit: Ints, value: Ints | Bools) -> float | None:
     """Krippendorff's alpha for names. `value` (N,) is what somebody said of `unit` (N,); units of which one alone spoke say nothing.
 
     After K. Krippendorff, Computing Krippendorff's alpha-reliability (2011), by counting: in a unit of which m spoke, n of them
-    alike, n (n - 1) / (m - 1) agreements. None where all say the same.
+    alike, n (n - 1) / (m - 1) agreements. None where all say the same. (PyPI's `krippendorff` is under the GPL, and asks for
+    units × classes² numbers of memory.)
     """
-    _, unit, spoke = np.unique(unit, return_inverse=True, return_counts=True)
-    unit, value, spoke = unit[spoke[unit] > 1], value[spoke[unit] > 1], spoke
-    if len(np.unique(value)) < 2:
+    spoke = np.bincount(unit) if len(unit) else np.zeros(0, np.int64)
+    unit, value = unit[spoke[unit] > 1], value[spoke[unit] > 1]
+    values, totals = np.unique(value, return_counts=True)
+    if len(values) < 2:
         return None
-    (units, _), alike = np.unique(np.stack([unit, value.astype(np.int64)]), axis=1, return_counts=True)
-    agreements = float((alike * (alike - 1) / (spoke[units] - 1)).sum())
-    total, of_value = len(value), np.unique(value, return_counts=True)[1]
-    by_chance = float((of_value * (of_value - 1)).sum()) / (total - 1)
+    said = (np.bincount(unit[value == one], minlength=len(spoke)) for one in values)
+    agreements = float(sum((alike * (alike - 1) / np.maximum(spoke - 1, 1)).sum() for alike in said))
+    total = len(value)
+    by_chance = float((totals * (totals - 1)).sum()) / (total - 1)
     return 1 - (total - agreements) / (total - by_chance)

@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 
 from tasks.ingest_labels.answers import Drawn, Sitting
-from tasks.ingest_labels.matching import Matches, iou
+from tasks.ingest_labels.matching import Matches
 from tasks.ingest_labels.rows import Row
 
 ConflictRule = Literal["majority", "union", "intersection", "newest", "reviewer_wins", "keep_all"]
@@ -58,6 +58,7 @@ class _Decision:
             if row["reviewer"] is not None:
                 self.reviewers[self.picture_of.get(row["image_key"])].add(row["reviewer"])
         winners = self._winners() if rule in ("newest", "reviewer_wins") else {}
+        self.likeness = _likeness(drawn, matches)
         order = np.argsort(matches.thing, kind="stable")
         for boxes in np.split(order, np.flatnonzero(np.diff(matches.thing[order])) + 1) if len(order) else []:
             picture = int(drawn.picture[boxes[0]])
@@ -133,8 +134,7 @@ class _Decision:
         most = max(classes.values())
         latest = max((box for box in boxes if classes[self._class(box)] == most), key=newest.__getitem__)
         alike = [box for box in boxes if self._class(box) == self._class(latest)]
-        overlaps = iou(self.drawn.boxes_px[alike], self.drawn.boxes_px[alike]).sum(axis=1).round(9)
-        return max(zip(alike, overlaps, strict=True), key=lambda one: (one[1], newest[one[0]]))[0]
+        return max(alike, key=lambda box: (self.likeness[box], newest[box]))
 
     def _set_aside(self, boxes: Sequence[int], why: str, said: Callable[[int], str]) -> None:
         self.aside |= {self._row(box): Aside(why, said(box)) for box in boxes}
@@ -144,6 +144,15 @@ class _Decision:
 
     def _class(self, box: int) -> str:
         return self.drawn.classes[int(self.drawn.label[box])]
+
+
+def _likeness(drawn: Drawn, matches: Matches) -> list[float]:
+    """Of each box the overlaps with other people's of its object and class, added up."""
+    first, second = matches.first, matches.second
+    same = (matches.thing[first] == matches.thing[second]) & (drawn.label[first] == drawn.label[second])
+    boxes, overlaps = np.concatenate([first[same], second[same]]), np.tile(matches.iou[same], 2)
+    summed: list[float] = np.bincount(boxes, overlaps, minlength=len(drawn)).round(9).tolist()
+    return summed
 
 
 def _time(text: str | None) -> datetime:

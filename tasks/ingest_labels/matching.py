@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from tasks.ingest_labels.answers import Drawn, Floats, Ints
+from tasks.ingest_labels.answers import Bools, Drawn, Floats, Ints
 
 MOST_AT_ONCE = 1_000_000  # overlaps that are worked out in one go: 8 MB an array, however crowded the picture
 
@@ -39,13 +39,16 @@ def iou(boxes: Floats, others: Floats) -> Floats:
 
 def match(drawn: Drawn, min_iou: float) -> Matches:
     """Per picture and two people the assignment with the most objects of one class, then the most overlap (Hungarian method)."""
+    if not len(drawn):
+        nobody = np.zeros(0, np.int64)
+        return Matches(nobody, nobody, np.zeros(0), nobody)
     first, second, overlap = _overlapping(drawn, min_iou)
     edges = coo_array((np.ones(len(first)), (first, second)), shape=(len(drawn), len(drawn)))
     clump = connected_components(edges, directed=False)[1].astype(np.int64)
     # most clumps have one box a person: nothing is to be decided there
-    sizes = np.unique(np.stack([clump, drawn.person]), axis=1, return_counts=True)
-    is_crowded = np.zeros(len(drawn) + 1, np.bool_)
-    is_crowded[sizes[0][0][sizes[1] > 1]] = True
+    whose, boxes = np.unique(clump * len(drawn.people) + drawn.person, return_counts=True)
+    is_crowded = np.zeros(len(drawn), np.bool_)
+    is_crowded[whose[boxes > 1] // len(drawn.people)] = True
     kept = ~is_crowded[clump[first]]
     for rows in _rivals(drawn, clump, first, second, np.flatnonzero(~kept)):
         kept[rows[_assign(drawn, first[rows], second[rows], overlap[rows])]] = True
@@ -87,7 +90,7 @@ def _assign(drawn: Drawn, first: Ints, second: Ints, overlap: Floats) -> Ints:
     return np.asarray(chosen[chosen >= 0])
 
 
-def _things(drawn: Drawn, clump: Ints, is_crowded: np.ndarray, first: Ints, second: Ints, overlap: Floats) -> Ints:
+def _things(drawn: Drawn, clump: Ints, is_crowded: Bools, first: Ints, second: Ints, overlap: Floats) -> Ints:
     """An object is a clump; in crowded ones matched boxes are joined, the closest first, while nobody has two in it."""
     thing = np.where(is_crowded[clump], len(drawn) + np.arange(len(drawn)), clump)
     members = {int(thing[box]): [box] for box in np.flatnonzero(is_crowded[clump])}
