@@ -18,6 +18,7 @@ KINDS: dict[str, CardKind] = {
 }
 
 __all__ = [
-    "KINDS", "Agreed", "Agreement", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "DatasetVersion", "Delivery", "Detection",
-    "EvaluationReport", "LabelBatch", "PairedDifference", "ParityReport", "Promotion", "Reference", "Score", "SplitCount",
+    "KINDS", "Agreed", "Agreement", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "DatasetVersion", "Delivery",
+    "Detection", "EvaluationReport", "LabelBatch", "PairedDifference", "ParityReport", "Promotion", "Reference", "Score",
+    "SplitCount",
 ]  # fmt: skip

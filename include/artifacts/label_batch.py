@@ -30,10 +30,10 @@ class Delivery(Frozen):
 class Agreed(Frozen):
     """How alike people labelled: all of them, of one class, or one person beside the others. None where nothing can be said.
 
-    `boxes`: drawn by the people compared. `matched`: pairs of boxes of two people that are the same object. `found`: share of the boxes
-    that the other person drew too (F1), where it is known that each labelled the whole picture. `mean_iou`: of the matched boxes.
-    `kappa` (Cohen's, mean over the pairs of people) and `alpha` (Krippendorff's, nominal): whether the class is the same where they
-    drew the same object, beyond chance: 1 always, 0 as by chance. None where there is but one class.
+    `boxes`: drawn by the people compared. `matched`: pairs of boxes of two people that are the same object. `found`: share of the
+    boxes that the other person drew too (F1), where it is known that each labelled the whole picture. `mean_iou`: of the matched
+    boxes. `kappa` (Cohen's, mean over the pairs of people) and `alpha` (Krippendorff's, nominal): whether the class is the same
+    where they drew the same object, beyond chance: 1 always, 0 as by chance. None where there is but one class.
     """
 
     boxes: int

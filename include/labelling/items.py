@@ -71,8 +71,8 @@ class Shape:
 class Picture:
     """An image of an item. `name`: relative path with `/`, unique within the item. `address`: for the connector's `image`.
 
-    `annotators`: who each labelled all of it on their own, those who saw nothing included, named as in the shapes; what one of them
-    did not draw, he says is not there. Empty: the service does not say, and who drew on it may have shared the work.
+    `annotators`: who each labelled all of it on their own, those who saw nothing included, named as in the shapes; what one of
+    them did not draw, he says is not there. Empty: the service does not say, and who drew on it may have shared the work.
     """
 
     name: str

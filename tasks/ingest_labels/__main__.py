@@ -8,8 +8,8 @@ Writes  a label_batch card at `labels/<source>/batches/<id>.json`: those cards a
         every image by content; two tables of rows as they came (include/artifacts/tables.py). What was seen, in
         `labels/<source>/seen/`. For people, `FOLDER/report.html`.
 
-Where several people labelled a picture, how far they agree is in the card, and `conflicts` in the source's section ingest_labels says
-whose labels stand (tasks/ingest_labels/conflicts.py); the others are kept, with the reason in the column `conflict`.
+Where several people labelled a picture, how far they agree is in the card, and `conflicts` in the source's section ingest_labels
+says whose labels stand (tasks/ingest_labels/conflicts.py); the others are kept, with the reason in the column `conflict`.
 
 An item whose labels changed is taken in again, and supersedes what an earlier batch has of it; what was deleted at a service is
 withdrawn. Listed twice, late or out of order, killed at any point: the result is the same.
@@ -70,7 +70,8 @@ def ingest(step: StepRun[IngestLabels]) -> LabelBatch:
     step.log.info(
         "batch %s: %d deliveries (%d refused, %d gone, %d batches superseded in part), %d images (%d missing), %d annotations",
         batch.batch_id, len(batch.deliveries), sum(d.refused is not None for d in batch.deliveries),
-        sum(d.is_gone for d in batch.deliveries), len(batch.supersedes), batch.images, images["md5"].null_count, batch.annotations,
+        sum(d.is_gone for d in batch.deliveries), len(batch.supersedes),
+        batch.images, images["md5"].null_count, batch.annotations,
     )  # fmt: skip
     if agreement is not None:
         step.log.info(

@@ -1,7 +1,7 @@
 """How alike people label: do they see the same objects, in the same place, and call them the same.
 
-Misses count in `found` and not in kappa and alpha. Counted as a class "nothing" there, they would mislead: nobody ever says nothing
-of nothing, so of two people who both drew 90 of 100 trees, the only class, kappa would be -0.05.
+Misses count in `found` and not in kappa and alpha. As a class "nothing" there, they would mislead, as nobody ever says nothing of
+nothing: of two people who both drew 90 of 100 trees, the only class, and each 5 more, kappa would be -0.05.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _kappas(one: Ints | Bools, other: Ints | Bools, pairs: Iterable[Ints]) -> fl
 
 
 def nominal_alpha(unit: Ints, value: Ints | Bools) -> float | None:
-    """Krippendorff's alpha for names. `value` (N,) is what somebody said of `unit` (N,); units of which one alone spoke say nothing.
+    """Krippendorff's alpha for names. `value` (N,) is what somebody said of `unit` (N,); units with one value say nothing.
 
     After K. Krippendorff, Computing Krippendorff's alpha-reliability (2011), by counting: in a unit of which m spoke, n of them
     alike, n (n - 1) / (m - 1) agreements. None where all say the same. (PyPI's `krippendorff` is under the GPL, and asks for

@@ -17,15 +17,17 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 SIDES = ("x_px", "y_px", "width_px", "height_px")
-WITH_AREA = frozenset({"box", "rotated_box", "polygon", "ellipse", "mask", "cuboid", "skeleton", "other"})  # what has a box to compare
+WITH_AREA = frozenset(
+    {"box", "rotated_box", "polygon", "ellipse", "mask", "cuboid", "skeleton", "other"}
+)  # what has a box to compare
 
 
 @dataclass(frozen=True)
 class Sitting:
     """A picture and who labelled it. A picture is its bytes: deliveries may have it under several names.
 
-    `names`: person → image_key of what they labelled, where it came twice the last. `stands`: the image_key that validate_annotations
-    will keep. `is_whole`: each of them labelled all of it, so what one did not draw he says is not there.
+    `names`: person → image_key of what they labelled, where it came twice the last. `stands`: the image_key that
+    validate_annotations will keep. `is_whole`: each of them labelled all of it, so what one did not draw he says is not there.
     """
 
     md5: str
@@ -36,7 +38,7 @@ class Sitting:
 
 @dataclass(frozen=True)
 class Drawn:
-    """N boxes. `row`: in the annotations; `picture`, `person`, `label`: in `sittings`, `people`, `classes`; `boxes_px`: (N, 4)."""
+    """N boxes. `row`: in the annotations; `picture`, `person`, `label`: in `sittings`, `people`, `classes`. `boxes_px` (N, 4)."""
 
     sittings: list[Sitting]
     people: list[str]

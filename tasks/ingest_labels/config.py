@@ -39,7 +39,8 @@ class IngestLabels(BaseModel):
         description="if more of the items taken in are gone at once, it is an error: nothing is withdrawn",
     )
     conflicts: ConflictRule = Field(
-        default="majority", description="whose label stands where several people labelled a picture: see tasks/ingest_labels/conflicts.py"
+        default="majority",
+        description="whose label stands where several people labelled a picture: see tasks/ingest_labels/conflicts.py",
     )
     same_object_iou: float = Field(
         default=0.5, gt=0, le=1, description="boxes of two people that overlap by so much (IoU) or more are the same object"

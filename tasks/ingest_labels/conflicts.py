@@ -70,9 +70,9 @@ class _Decision:
         rows: dict[int, list[int]] = defaultdict(list)
         for position, row in enumerate(self.annotations):
             picture = self.picture_of.get(row["image_key"])
-            if picture is not None and self.drawn.sittings[picture].is_whole:
-                if self.drawn.sittings[picture].names.get(row["annotator"]) == row["image_key"]:
-                    rows[picture].append(position)
+            sitting = None if picture is None else self.drawn.sittings[picture]
+            if picture is not None and sitting and sitting.is_whole and sitting.names.get(row["annotator"]) == row["image_key"]:
+                rows[picture].append(position)
         winners: dict[int, str] = {}
         for picture, positions in rows.items():
             best = max(positions, key=self._rank)
@@ -162,5 +162,3 @@ def _time(text: str | None) -> datetime:
     except ValueError:
         return LONG_AGO
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-

@@ -14,9 +14,7 @@ from tasks.ingest_labels.matching import match
 from tasks.ingest_labels.rows import Row
 
 
-def consensus(
-    images: Sequence[Row], annotations: Sequence[Row], config: IngestLabels
-) -> tuple[Sequence[Row], Agreement | None]:
+def consensus(images: Sequence[Row], annotations: Sequence[Row], config: IngestLabels) -> tuple[Sequence[Row], Agreement | None]:
     """The annotations with their `conflict`, and the agreement; None if no picture was labelled by two people.
 
     Labels of one picture that came under several names are all put to the name that stands in validate_annotations.
