@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from include import pages
-from include.artifacts import Agreed, Agreement, LabelBatch
+from include.artifacts import Agreed, Agreement, Delivery, LabelBatch
 from include.artifacts.tables import to_frame
 
 MOST_ROWS = 500  # the card has them all
@@ -28,10 +28,14 @@ def render(batch: LabelBatch, images: pa.Table, annotations: pa.Table) -> bytes:
         *_listed("Shapes", ["shape", "annotations"], _counted(annotations["shape"], "box")),
         *_listed(
             "Deliveries", ["delivery", "state", "images", "annotations"],
-            [[one.name, one.is_gone and "deleted" or one.state, f"{one.images}", f"{one.annotations}"] for one in batch.deliveries],
+            [[one.name, _state(one), str(one.images), str(one.annotations)] for one in batch.deliveries],
         ),
     ]  # fmt: skip
     return pages.page(f"Labels of {batch.source}, batch {batch.batch_id}", *parts)
+
+
+def _state(delivery: Delivery) -> str:
+    return "deleted" if delivery.is_gone else delivery.state
 
 
 def _came(batch: LabelBatch, images: pa.Table) -> str:
@@ -63,7 +67,10 @@ def _agreement(agreement: Agreement) -> list[str]:
         *_listed(
             None, ["why it does not stand", "annotations"], [[why, str(count)] for why, count in agreement.set_aside.items()]
         ),
-        *_listed("How far they agree, by class", ["class", *AGREED], _of_each({"all": agreement.overall, **agreement.by_class})),
+        *_listed(
+            "How far they agree, by class", ["class", *AGREED],
+            [["all classes", *_numbers(agreement.overall)], *_of_each(agreement.by_class)],
+        ),
         *_listed("How far they agree, by annotator", ["annotator", *AGREED], _of_each(agreement.by_person)),
         pages.paragraph(
             "found: share of the boxes that the other person drew too. IoU: overlap of two people's boxes on one object. "
@@ -71,7 +78,7 @@ def _agreement(agreement: Agreement) -> list[str]:
             "but one class, or nothing to compare. Of a class: against all others. Of an annotator: beside everybody else.",
             "soft",
         ),
-    ]
+    ]  # fmt: skip
 
 
 def _of_each(agreed: Mapping[str, Agreed]) -> list[list[str]]:

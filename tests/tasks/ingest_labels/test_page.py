@@ -47,7 +47,7 @@ def test_page_tells_what_came_who_drew_and_how_far_they_agree(text: Any) -> None
     assert "1 delivery with 1 image and 4 annotations.\n" in page
     assert "1 image with 3 boxes on 2 objects. By the rule majority 1 of their annotations do not stand.\n" in page
     assert "another box of the same object stands | 1\n" in page
-    assert "all | 3 | 1 | 67% | 0.82 | – | –\n" in page  # 2 of 3 boxes found by the other; 9/11; one class
+    assert "all classes | 3 | 1 | 67% | 0.82 | – | –\n" in page  # 2 of 3 boxes found by the other; 9/11; one class
     assert "Tree | 3 | 1 | 67% | 0.82 | – | –\n" in page
     assert "bob | 1 | 1 | 67% | 0.82 | – | –\n" in page
     assert "ann | 1 | 2 | 0 | 1\n(not said) | 1 | 1 | 0 | 0\nbob | 1 | 1 | 1 | 0\n" in page
