@@ -67,19 +67,23 @@ def ingest(step: StepRun[IngestLabels]) -> LabelBatch:
         listed_until=swept.cursor.listed_until if swept.cursor else None,
         swept_at=swept.cursor.swept_at if swept.cursor else None,
     )
+    _say(step, batch, images["md5"].null_count)
+    step.store.write(f"{step.output}/report.html", render(batch, images, annotations))
+    return batch
+
+
+def _say(step: StepRun[IngestLabels], batch: LabelBatch, missing: int) -> None:
     step.log.info(
         "batch %s: %d deliveries (%d refused, %d gone, %d batches superseded in part), %d images (%d missing), %d annotations",
         batch.batch_id, len(batch.deliveries), sum(d.refused is not None for d in batch.deliveries),
         sum(d.is_gone for d in batch.deliveries), len(batch.supersedes),
-        batch.images, images["md5"].null_count, batch.annotations,
+        batch.images, missing, batch.annotations,
     )  # fmt: skip
-    if agreement is not None:
+    if (agreement := batch.agreement) is not None:
         step.log.info(
             "%d images labelled by several people: %d of %d annotations there do not stand (%s)",
             agreement.images, sum(agreement.set_aside.values()), agreement.overall.boxes, agreement.rule,
         )  # fmt: skip
-    step.store.write(f"{step.output}/report.html", render(batch, images, annotations))
-    return batch
 
 
 async def _take_in(step: StepRun[IngestLabels], ledger: Ledger) -> tuple[Swept, Intake]:
