@@ -8,7 +8,7 @@ from include.artifacts.checked_labels import CheckedLabels
 from include.artifacts.checkpoint import Checkpoint, Detection, Reference
 from include.artifacts.dataset_version import DatasetVersion, SplitCount
 from include.artifacts.evaluation_report import EvaluationReport, PairedDifference, Score
-from include.artifacts.label_batch import Delivery, LabelBatch
+from include.artifacts.label_batch import Agreed, Agreement, Delivery, LabelBatch
 from include.artifacts.label_return import LabelReturn, Returned
 from include.artifacts.parity_report import Check, ParityReport
 from include.artifacts.promotion import Promotion
@@ -29,7 +29,7 @@ KINDS: dict[str, CardKind] = {
 }
 
 __all__ = [
-    "KINDS", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "DatasetVersion", "Delivery", "Detection",
-    "EvaluationReport", "LabelBatch", "LabelReturn", "PairedDifference", "ParityReport", "Promotion", "Reference", "Returned",
-    "Score", "SplitCount",
+    "KINDS", "Agreed", "Agreement", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "DatasetVersion", "Delivery",
+    "Detection", "EvaluationReport", "LabelBatch", "LabelReturn", "PairedDifference", "ParityReport", "Promotion", "Reference",
+    "Returned", "Score", "SplitCount",
 ]  # fmt: skip

@@ -31,6 +31,39 @@ class Delivery(Frozen):
     is_gone: bool = False
 
 
+class Agreed(Frozen):
+    """How alike people labelled: all of them, of one class, or one person beside the others. None where nothing can be said.
+
+    `boxes`: drawn by the people compared. `matched`: pairs of boxes of two people that are the same object. `found`: share of the
+    boxes that the other person drew too (F1), where it is known that each labelled the whole picture. `mean_iou`: of the matched
+    boxes. `kappa` (Cohen's, mean over the pairs of people) and `alpha` (Krippendorff's, nominal): whether the class is the same
+    where they drew the same object, beyond chance: 1 always, 0 as by chance. None where there is but one class.
+    """
+
+    boxes: int
+    matched: int
+    found: float | None = None
+    mean_iou: float | None = None
+    kappa: float | None = None
+    alpha: float | None = None
+
+
+class Agreement(Frozen):
+    """Of the pictures that two or more people labelled. `rule`: `ingest_labels.conflicts` of the source.
+
+    `objects`: how many things were drawn, by one or by several. `set_aside`: annotations that do not stand, by why; the column
+    `conflict` says it of each.
+    """
+
+    rule: str
+    images: int
+    objects: int
+    overall: Agreed
+    by_class: dict[str, Agreed]
+    by_person: dict[str, Agreed]
+    set_aside: dict[str, int]
+
+
 class LabelBatch(Card):
     """The tables are Parquet, by md5; their columns are listed in include/artifacts/tables.py.
 
@@ -48,6 +81,7 @@ class LabelBatch(Card):
     images: int
     annotations: int
     supersedes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    agreement: Agreement | None = None  # None: no picture was labelled by several people
     listed_until: datetime | None = None
     swept_at: datetime | None = None
 

@@ -26,6 +26,7 @@ IMAGES = pa.schema(
         ("group", pa.string()),  # what must not be torn apart by a split: scene, site, patient
         ("delivery", pa.string()),
         ("attributes", pa.string()),  # JSON object: what else is said of it (site, camera, date); null: nothing
+        ("annotators", pa.string()),  # JSON list: who each labelled all of it; null: not said
     ]
 )
 ANNOTATIONS = pa.schema(
@@ -50,6 +51,7 @@ ANNOTATIONS = pa.schema(
         ("guideline", pa.string()),  # version of the labelling guideline
         ("attributes", pa.string()),  # JSON object; null: none
         ("raw", pa.string()),  # the annotation as it came, JSON: nothing is lost
+        ("conflict", pa.string()),  # why another person's label of the same picture stands instead; null: it stands
     ]
 )
 REJECTED = pa.schema(

@@ -70,7 +70,11 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image of an item. `name`: relative path with `/`, unique within the item. `address`: for the connector's `image`."""
+    """An image of an item. `name`: relative path with `/`, unique within the item. `address`: for the connector's `image`.
+
+    `annotators`: who each labelled all of it on their own, those who saw nothing included, named as in the shapes; what one of
+    them did not draw, he says is not there. Empty: the service does not say, and who drew on it may have shared the work.
+    """
 
     name: str
     shapes: tuple[Shape, ...]
@@ -80,6 +84,7 @@ class Picture:
     height_px: float = NAN
     group: str | None = None
     attributes: str | None = None
+    annotators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

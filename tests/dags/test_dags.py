@@ -104,6 +104,7 @@ def test_the_form_takes_the_definitions_values_and_refuses_nonsense(bag):
 def test_links_lead_to_the_runs_pages(bag):
     names = {task.task_id: [link.name for link in task.operator_extra_links] for dag in bag.dags.values() for task in dag.tasks}
     assert names["train_detector"] == ["MLflow run"]
+    assert names["ingest_labels"] == ["Report"]
     assert names["validate_annotations"] == ["Data Docs"]
     assert names["evaluate_model"] == ["Report", "MLflow run"]
 
