@@ -41,6 +41,7 @@ def log_here() -> logging.Logger:
 def rules(format_: str | None, labels: list[str] | None, classes: str | None, split: str | None,
           group: str | None, outside: str) -> dict[str, Any]:  # fmt: skip
     """The options as an operation's parameters."""
+    format_ = None if format_ == "none" else format_
     asked: dict[str, Any] = {"format": format_, "labels": labels or (), "group": group, "boxes_outside": outside}
     if classes:
         asked["classes"] = [name.strip() for name in classes.split(",")]

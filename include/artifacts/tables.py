@@ -7,7 +7,9 @@ A box is `x_px, y_px, width_px, height_px`: left and top edge and size in pixels
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -95,6 +97,24 @@ VERSION_ANNOTATIONS = pa.schema(
         ("attributes", pa.string()),  # JSON object; null: none
     ]
 )
+
+AT_ONCE = 4096  # rows that are Python objects while a table is made, or gone through
+
+
+def table_of(rows: Iterable[Sequence[Any]], schema: pa.Schema) -> pa.Table:
+    """From rows with their values in the order of the schema. A million of them never are in memory as Python objects."""
+    waiting, parts = iter(rows), []
+    while some := list(islice(waiting, AT_ONCE)):
+        columns = [pa.array(column, field.type) for column, field in zip(zip(*some, strict=True), schema, strict=True)]
+        parts.append(pa.Table.from_arrays(columns, schema=schema))
+    return pa.concat_tables(parts) if parts else schema.empty_table()
+
+
+def rows_of(table: pa.Table, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Plain values of the columns, row by row."""
+    for start in range(0, len(table), AT_ONCE):
+        some = table.slice(start, AT_ONCE)
+        yield from zip(*(some[name].to_pylist() for name in columns), strict=True)
 
 
 def to_parquet(table: pa.Table) -> bytes:

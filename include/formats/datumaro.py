@@ -54,6 +54,8 @@ def _image(tree: Tree, path: str, item: dict[str, Any], names: list[str], labels
         else:
             labels.lost[f"{one['type']} annotations"] += 1
     located = tree.locate(name, f"{root}images/{stem}", f"{root}images")
+    if tree.lacks(located):
+        raise ValueError(f"image path {name}: no such image")
     return LabelledImage(
         located, tuple(boxes), size[1], size[0], None if group is None else str(group), split_in(stem), packed(stated)
     )

@@ -68,6 +68,8 @@ def _image(tree: Tree, path: str, root: Element, splits: dict[str, str], labels:
     labels.lost["segmentations"] += root.findtext("segmented") == "1"
     boxes = tuple(box for box in objects if box is not None)
     located = tree.locate(name, beside, base, folder)
+    if tree.lacks(located):
+        labels.problems.add(path, f"filename {name}", "an image that is there")
     return LabelledImage(located, boxes, width, height, split=splits.get(image_id) or split_in(path))
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Iterable
+from itertools import groupby
 from threading import Lock
 from typing import NamedTuple
 
@@ -51,25 +51,28 @@ class Adopted:
     def _shard(self, start: str) -> bytes:
         with self._lock:
             if start not in self._shards:
-                files = sorted(entry.key for entry in self.store.list(f"adopted/{start}"))
-                self._shards[start] = b"\n".join(gzip.decompress(self.store.read(key)) for key in files)
+                self._shards[start] = self._read(start)
             return self._shards[start]
 
+    def _read(self, start: str) -> bytes:
+        files = sorted(entry.key for entry in self.store.list(f"adopted/{start}"))
+        return b"\n".join(gzip.decompress(self.store.read(key)) for key in files)
+
     def add(self, objects: Iterable[Lies]) -> int:
-        """Keep where they lie; returns how many were new. What is known already is not written again."""
-        by_start: dict[str, list[Lies]] = defaultdict(list)
-        for one in objects:
-            by_start[one.md5[:2]].append(one)
+        """Keep where they lie; returns how many were new. What is known already is not written again.
+
+        Give them in the order of their md5s: those with the same two first digits are in memory together, and go to one file.
+        """
         added = 0
-        for start, some in sorted(by_start.items()):
-            known = frozenset(self._shard(start).splitlines())
+        for start, some in groupby(objects, lambda one: one.md5[:2]):
+            known = frozenset(self._read(start).splitlines())
             if lines := sorted({one.line() for one in some} - known):
                 data = b"\n".join(lines) + b"\n"
                 name = hashlib.md5(data, usedforsecurity=False).hexdigest()
                 self.store.create(f"adopted/{start}/{name}.jsonl.gz", gzip.compress(data, 6, mtime=0))
                 added += len(lines)
                 with self._lock:
-                    self._shards.pop(start)
+                    self._shards.pop(start, None)
         return added
 
 

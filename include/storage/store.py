@@ -6,6 +6,7 @@ endpoint come from the usual AWS variables (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,11 +19,12 @@ from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from include.errors import ConfigError
+from include.storage.ranges import as_file
 
 CHUNK_BYTES = 4 * 2**20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One object of a listing; `etag` changes when the object's bytes change."""
 
@@ -53,6 +55,13 @@ class Store:
     def start_of(self, key: str, length: int) -> bytes:
         """The first bytes, fewer where there are not so many. An empty object has none."""
         return bytes(obstore.get_range(self.backend, key, start=0, length=length)) if length else b""
+
+    def open(self, key: str) -> io.BufferedReader:
+        """As a file, of which only what is read comes here: the header of a large image."""
+        size_bytes = int(obstore.head(self.backend, key)["size"])
+        return as_file(
+            lambda start, length: bytes(obstore.get_range(self.backend, key, start=start, length=length)), size_bytes
+        )  # fmt: skip
 
     def copy(self, key: str, to: str) -> None:
         """Within the store: no byte comes here."""

@@ -6,6 +6,7 @@ version's digest.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 
@@ -17,8 +18,12 @@ DIR = ".dir"
 
 def listing_bytes(files: Mapping[str, str]) -> bytes:
     """`files`: md5 by relpath."""
-    entries = [{"md5": files[relpath], "relpath": relpath} for relpath in sorted(files)]
-    return json.dumps(entries, sort_keys=True).encode()
+    out, between = io.BytesIO(), b"["
+    for relpath in sorted(files):  # one by one: a million dicts are ten times their text
+        out.write(between + json.dumps({"md5": files[relpath], "relpath": relpath}).encode())
+        between = b", "
+    out.write(b"]" if files else b"[]")
+    return out.getvalue()
 
 
 def digest_of(files: Mapping[str, str]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from include.artifacts import DatasetVersion
-from include.artifacts.tables import to_parquet
+from include.artifacts.tables import rows_of, to_parquet
 from include.errors import NothingToDo
 from include.step.step_run import StepRun
 from include.storage import ContentStore
@@ -42,22 +44,25 @@ def describe(
 ) -> dict[str, Any]:  # fmt: skip
     """A card's fields that follow from the contents; all bytes that they name are stored. Image bytes are there already."""
     images, annotations = version_tables(contents, classes)
-    sizes = {**(sizes or {}), **dict(zip(images["md5"].to_pylist(), images["size_bytes"].to_pylist(), strict=True))}
+    others = dict(sizes or {})
     if files is None:
-        files = dict(zip(images["relpath"].to_pylist(), images["md5"].to_pylist(), strict=True))
-        for relpath, data in coco_files(name, classes, images, annotations).items():
+        files = dict(zip(contents.images["relpath"], contents.images["md5"], strict=True))
+        for relpath, data in coco_files(name, classes, images, annotations):
             files[relpath] = content.put(data)
-            sizes[files[relpath]] = len(data)
-    had = {md5 for parent in parents for md5 in read_listing(content, parent.digest).values()}
-    return {
+            others[files[relpath]] = len(data)
+    fields = {
         "digest": put_listing(content, files),
         "classes": tuple(classes),
         "images_table": content.put(to_parquet(images)),
         "annotations_table": content.put(to_parquet(annotations)),
         "splits": count_splits(images, annotations),
-        "size_bytes": sum(sizes[md5] for md5 in files.values()),
-        "new_bytes": sum(size for md5, size in sizes.items() if md5 not in had),
     }
+    had = {md5 for parent in parents for md5 in read_listing(content, parent.digest).values()}
+    times, size_bytes, new_bytes = Counter(files.values()), 0, 0
+    for md5, size in chain(rows_of(images, "md5", "size_bytes"), others.items()):
+        size_bytes += size * times[md5]
+        new_bytes += size * (md5 not in had)
+    return fields | {"size_bytes": size_bytes, "new_bytes": new_bytes}
 
 
 def version_of_this_run(step: StepRun[Any], name: str) -> DatasetVersion | None:

@@ -42,7 +42,9 @@ class Uploaded:
 
 
 @dataclass(frozen=True)
-class _Sent:
+class Sent:
+    """A file that the store has now."""
+
     relpath: str
     state: FileState | None  # None: it changed while it was read; its bytes as read are kept, but nothing is remembered
     md5: str
@@ -61,7 +63,7 @@ def upload_folder(
     listed = present(content.store, len(unsure))
     there = {*known, *(listed or ())}
     to_send = [relpath for relpath in unsure if files.get(relpath) not in there]
-    sender = _Sender(content.store, folder, there, is_all_known=listed is not None)
+    sender = Sender(content.store, folder, there, is_all_known=listed is not None)
     sent, sent_bytes, done = 0, 0, len(found) - len(to_send)
     for one in as_they_end(sender.send, to_send, THREADS_LOCAL if content.store.folder else THREADS):
         files[one.relpath], sizes[one.md5] = one.md5, one.size_bytes
@@ -85,7 +87,7 @@ def present(store: Store, wanted: int) -> set[str] | None:
     return {found[1] + found[2] for entry in store.list("files/md5") if (found := KEY.fullmatch(entry.key))}
 
 
-class _Sender:
+class Sender:
     """What the threads share. `is_all_known`: what is not in `there` is not in the store."""
 
     def __init__(self, store: Store, folder: Path, there: set[str], is_all_known: bool) -> None:
@@ -93,7 +95,7 @@ class _Sender:
         self.claiming = threading.Lock()
         self.bulky = threading.Semaphore(4)
 
-    def send(self, relpath: str) -> _Sent:
+    def send(self, relpath: str) -> Sent:
         path = f"{self.folder}/{relpath}"
         with open(path, "rb", buffering=0) as file:
             before = os.fstat(file.fileno())
@@ -104,7 +106,7 @@ class _Sender:
                     large = before.st_size > LARGE_BYTES
                     md5, size_bytes, is_new = self._in_parts(path) if large else self._whole(file.readall())
             after = FileState.of(os.fstat(file.fileno()))
-        return _Sent(relpath, after if FileState.of(before) == after else None, md5, size_bytes, is_new)
+        return Sent(relpath, after if FileState.of(before) == after else None, md5, size_bytes, is_new)
 
     def _whole(self, data: bytes) -> tuple[str, int, bool]:
         md5 = md5_of(data)
