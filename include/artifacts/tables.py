@@ -107,7 +107,7 @@ def table_of(rows: Iterable[Sequence[Any]], schema: pa.Schema) -> pa.Table:
     while some := list(islice(waiting, AT_ONCE)):
         columns = [pa.array(column, field.type) for column, field in zip(zip(*some, strict=True), schema, strict=True)]
         parts.append(pa.Table.from_arrays(columns, schema=schema))
-    return pa.concat_tables(parts) if parts else schema.empty_table()
+    return pa.concat_tables(parts).combine_chunks() if parts else schema.empty_table()
 
 
 def rows_of(table: pa.Table, *columns: str) -> Iterator[tuple[Any, ...]]:
@@ -115,6 +115,12 @@ def rows_of(table: pa.Table, *columns: str) -> Iterator[tuple[Any, ...]]:
     for start in range(0, len(table), AT_ONCE):
         some = table.slice(start, AT_ONCE)
         yield from zip(*(some[name].to_pylist() for name in columns), strict=True)
+
+
+def rows_at(table: pa.Table, positions: pa.Array, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """The same, of the rows at these positions, in their order."""
+    for start in range(0, len(positions), AT_ONCE):
+        yield from rows_of(table.take(positions.slice(start, AT_ONCE)), *columns)
 
 
 def to_parquet(table: pa.Table) -> bytes:

@@ -16,16 +16,16 @@ NO_CLASS = "no_class"
 
 
 def read(tree: Tree) -> Labels:
-    labels = Labels()
+    labels, stated = Labels(), dict[str, str | None]()
     for path in tree.images:
         *above, folder, _ = ("", "", *path.split("/"))
         if not folder or folder.lower() in SPLIT_WORDS:
             labels.problems.add(path, "no class folder", "[<split>/]<class>/<image>")
             continue
-        stated = None if folder == NO_CLASS else packed({CLASS: folder})
-        labels.images.append(LabelledImage(path, split=SPLIT_WORDS.get(above[-1].lower()), attributes=stated))
-    found = {unpacked(image.attributes).get(CLASS) for image in labels.images}
-    labels.classes = sorted(str(name) for name in found if name is not None)
+        if folder not in stated:  # one string for all images of a class
+            stated[folder] = None if folder == NO_CLASS else packed({CLASS: folder})
+        labels.images.append(LabelledImage(path, split=SPLIT_WORDS.get(above[-1].lower()), attributes=stated[folder]))
+    labels.classes = sorted(stated.keys() - {NO_CLASS})
     return labels
 
 

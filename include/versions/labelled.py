@@ -6,11 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.artifacts.tables import rows_of
+from include.artifacts.tables import rows_at, rows_of
 from include.errors import BadInputError, ConfigError
 from include.formats import Box, LabelledImage, Labels
 from include.formats.records import Problems
@@ -19,10 +21,11 @@ from include.versions.label_rules import LabelRules
 from include.versions.making import FILES, File, Making
 
 
-def positions_of(images: Sequence[LabelledImage], files: pa.Table) -> list[int | None]:
-    """Where the labelled images are among the files (by `key`); None: nowhere."""
-    found: list[int | None] = pc.index_in(pa.array([one.path for one in images], pa.string()), value_set=files["key"]).to_pylist()
-    return found
+def positions_of(images: Sequence[LabelledImage], files: pa.Table) -> npt.NDArray[np.int64]:
+    """Where the labelled images are among the files (by `key`); -1: nowhere."""
+    found = pc.index_in(pa.array([one.path for one in images], pa.string()), value_set=files["key"])
+    positions: npt.NDArray[np.int64] = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return positions
 
 
 def contents_of(
@@ -54,17 +57,17 @@ def _labelled(labels: Labels, files: pa.Table, counts: Counter[str]) -> Iterator
     labels.problems.refuse("labels")
     counts.update({f"not kept: {what}": count for what, count in labels.lost.items() if count})
     positions = positions_of(labels.images, files)
-    found = sorted((position, number) for number, position in enumerate(positions) if position is not None)
-    counts["labelled images without a file"] = len(positions) - len(found)
-    if labels.images and not found:
+    order = np.argsort(positions, kind="stable")[int((positions < 0).sum()) :]
+    counts["labelled images without a file"] = len(positions) - len(order)
+    if labels.images and not len(order):
         some = files["key"][0].as_py() if len(files) else None
         raise BadInputError(
             f"labels: none of their {len(labels.images)} images is there, e.g. {labels.images[0].path!r}; "
             f"there are {len(files)} files, e.g. {some!r}. Name the folder to which the paths belong"
         )
-    counts["files without labels, left out"] = len(files) - len({position for position, _ in found})
-    rows = rows_of(files.take(pa.array([position for position, _ in found], pa.int64())), *FILES.names)
-    for row, (_, number) in zip(rows, found, strict=True):
+    counts["files without labels, left out"] = len(files) - len(np.unique(positions[order]))
+    rows = rows_at(files, pa.array(positions[order]), *FILES.names)
+    for row, number in zip(rows, order, strict=True):
         yield File(*row), labels.images[number]
 
 

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from include.artifacts import DatasetVersion
-from include.artifacts.tables import AT_ONCE, rows_of
+from include.artifacts.tables import rows_at, rows_of
 from include.errors import BadInputError, ConfigError
 from include.formats import FORMATS, Labels, Tree
 from include.formats.tree import below, is_image
@@ -133,7 +133,7 @@ def stated_sizes(labels: Labels, images: pa.Table) -> tuple[npt.NDArray[np.int64
     """For each of the images: width and height that labels state (0: none), and whether they name it."""
     sizes, used = np.zeros((len(images), 2), np.int64), np.zeros(len(images), bool)
     for image, position in zip(labels.images, positions_of(labels.images, images), strict=True):
-        if position is not None:
+        if position >= 0:
             used[position] = True
             if image.width_px and image.height_px:
                 sizes[position] = image.width_px, image.height_px
@@ -142,11 +142,8 @@ def stated_sizes(labels: Labels, images: pa.Table) -> tuple[npt.NDArray[np.int64
 
 def by_md5(files: pa.Table, used: pa.ChunkedArray) -> Iterator[Lies]:
     """Where the used files lie, in the order of their md5s."""
-    order = pc.sort_indices(files["md5"])
-    order = order.filter(used.take(order))
-    for start in range(0, len(order), AT_ONCE):
-        some = files.take(order.slice(start, AT_ONCE))
-        yield from map(Lies._make, rows_of(some, *Lies._fields))
+    order = pc.sort_indices(files["md5"]).to_numpy()
+    return map(Lies._make, rows_at(files, pa.array(order[used.to_numpy()[order]]), *Lies._fields))
 
 
 def copied(step: StepRun[Any], one: Lies) -> bool:
