@@ -16,13 +16,15 @@ from cli.dataset.change import derive_by_hand, tell
 from cli.home import say
 from include.definitions.problems import flatten
 from include.errors import ConfigError
-from include.formats import FORMATS, FormatName
+from include.formats import FORMATS
 from include.step.by_hand import step_by_hand
 from include.step.run import publish
 from include.storage import ContentStore
 from include.versions.export import export as export_version
 from include.versions.import_folder import ImportDataset, import_folder
+from include.versions.records import export_records
 
+EXPORTS = (*FORMATS, "tfrecord")
 Name = Annotated[str, typer.Option("--name", help="the dataset that gets the version")]
 Format = Annotated[str | None, typer.Option("--format", help=f"of the labels: {', '.join(FORMATS)}; none: no labels")]
 LabelPaths = Annotated[list[str] | None, typer.Option("--labels", help="label files or folders (default: beside the images)")]
@@ -88,15 +90,17 @@ def import_(
 @app.command()
 def export(
     version: Version, folder: Annotated[Path, typer.Argument(help="new, empty, or begun by the same export")],
-    format_: Annotated[str, typer.Option("--format", help=", ".join(FORMATS))] = "coco", json: Json = False,
+    format_: Annotated[str, typer.Option("--format", help=", ".join(EXPORTS))] = "coco", json: Json = False,
 ) -> None:  # fmt: skip
     """Write a version's images and labels into a folder; started again, it goes on."""
     log, store = log_here(), open_here()
-    known: list[FormatName] = [one for one in FORMATS if one == format_]
-    if not known:
-        raise ConfigError(f"--format: got {format_!r}, expected one of {', '.join(FORMATS)}")
-    card = version_at(store, version)
-    counts = export_version(ContentStore(store), card, folder, known[0], log)
+    if format_ not in EXPORTS:
+        raise ConfigError(f"--format: got {format_!r}, expected one of {', '.join(EXPORTS)}")
+    card, content = version_at(store, version), ContentStore(store)
+    if known := [one for one in FORMATS if one == format_]:
+        counts = export_version(content, card, folder, known[0], log)
+    else:
+        counts = export_records(content, card, folder, log)
     if json:
         return say(json_text.dumps(counts))
     say(f"{card.label} in {folder}")

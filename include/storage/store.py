@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -76,8 +77,19 @@ class Store:
         obstore.put(self.backend, key, data, use_multipart=False)
 
     def write_chunks(self, key: str, chunks: Iterator[bytes]) -> None:
-        """Write or overwrite what is too large for memory. The key holds nothing new if `chunks` raises."""
-        obstore.put(self.backend, key, chunks, use_multipart=True, chunk_size=CHUNK_BYTES * 2, max_concurrency=2)
+        """Write or overwrite what is too large for memory. The key holds nothing new if `chunks` raises.
+
+        They are drawn in a thread of their own, one ahead: obstore cannot read one object from within writing another.
+        """
+        with ThreadPoolExecutor(1) as reader:
+
+            def ahead() -> Iterator[bytes]:
+                waiting = reader.submit(next, chunks, None)
+                while (chunk := waiting.result()) is not None:
+                    waiting = reader.submit(next, chunks, None)
+                    yield chunk
+
+            obstore.put(self.backend, key, ahead(), use_multipart=True, chunk_size=CHUNK_BYTES * 2, max_concurrency=2)
 
     @property
     def folder(self) -> Path | None:

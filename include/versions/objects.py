@@ -35,6 +35,7 @@ SEEN = pa.schema([("md5", pa.string()), ("width_px", pa.int64()), ("height_px", 
 Seen = tuple[str, int | None, int | None]
 STRETCH = 1024  # objects, about
 HEADER_BYTES = 65536
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 SAMPLE = 16  # objects that are read before ETags are believed
 
 
@@ -114,14 +115,15 @@ def _look(store: Store, asked: Asked, trusted: bool) -> Seen:
         md5 = md5_of(start)
     else:
         md5 = streamed_md5(store, asked.key)
-    if not asked.is_sized:
-        return md5, None, None
-    return (md5, *(size_of(start or store.start_of(asked.key, min(HEADER_BYTES, asked.size_bytes))) or _far(store, asked)))
+    return (md5, *(_size(store, asked, start) if asked.is_sized else (None, None)))
 
 
-def _far(store: Store, asked: Asked) -> tuple[int, int] | tuple[None, None]:
-    """The size of an image that does not state it at its start; a TIFF can at its end."""
-    if asked.size_bytes <= HEADER_BYTES:
-        return None, None
+def _size(store: Store, asked: Asked, whole: bytes) -> tuple[int, int] | tuple[None, None]:
+    """In pixels. An image that does not state it in its first bytes is read where it does: a TIFF can at its end."""
+    start = whole or store.start_of(asked.key, min(HEADER_BYTES, asked.size_bytes))
+    if len(start) == asked.size_bytes:
+        return size_of(start) or (None, None)
+    if start[:4] not in TIFF and (size := size_of(start)) is not None:  # of half a TIFF pillow warns
+        return size
     with store.open(asked.key) as file:
         return size_in(file) or (None, None)

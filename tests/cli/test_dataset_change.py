@@ -132,7 +132,7 @@ def test_a_killed_command_typed_again_goes_on_where_it_was(store, tmp_path):
         (tmp_path / "store/files/md5" / md5[:2] / md5[2:]).unlink()
     done = run(10**9)
     assert done.returncode == 0, done.stderr
-    card, contents = made(store, "many-tile:v1")
+    _, contents = made(store, "many-tile:v1")
     assert len(contents.images) == 4 * 80
     assert len(list(store.list("datasets/many-tile"))) == 1
 
