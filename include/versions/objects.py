@@ -53,7 +53,7 @@ def listed(entries: Iterable[Entry]) -> pa.Table:
     return table_of(((one.key, one.etag, one.size_bytes) for one in entries), LISTED)
 
 
-def look_at(store: Store, objects: pa.Table, is_sized: Sequence[bool], log: logging.Logger) -> pa.Table:
+def look_at(store: Store, objects: pa.Table, is_sized: Iterable[bool], log: logging.Logger) -> pa.Table:
     """SEEN, a row for each of `objects` (LISTED). Of those that `is_sized` marks, the size in pixels too."""
     trusted = etags_are_md5s(store, objects)
     log.info("%d objects; their ETags are %s", len(objects), "md5s" if trusted else "no md5s: every byte is read")

@@ -47,17 +47,18 @@ class Adopt(LabelRules):
 def apply(step: StepRun[Any], parents: Sequence[DatasetVersion], asked: Adopt) -> Made:
     """Raises ConfigError for a prefix without images, BadInputError for labels that do not fit."""
     prefix = asked.prefix.strip("/")
-    labels, found = labels_and_files(step, asked, prefix)
-    files = found.filter(pc.is_valid(found["width_px"]))
+    labels, files = labels_and_files(step, asked, prefix)
+    if not_readable := files["width_px"].null_count:
+        files = files.filter(pc.is_valid(files["width_px"]))
     contents, classes, counts = contents_of(asked, labels, files, source=prefix, folder=prefix)
-    counts["files that are no readable image, left out"] += len(found) - len(files)
+    counts["files that are no readable image, left out"] += not_readable
     used = pc.is_in(files["md5"], value_set=pa.array(contents.images["md5"], pa.string()))
     lie, count = by_md5(files, used), pc.sum(used).as_py() or 0
     if asked.copy_bytes:
         counts["objects copied"] += sum(steadily(lambda one: copied(step, one), lie, count, step.log, "copied"))
     else:
         counts["objects adopted"] += step.content.adopted.add(lie)
-    say(step, contents, counts)
+    say(step, contents, +counts)
     return Made(contents, classes, dict(+counts))
 
 
