@@ -8,30 +8,14 @@ import typer
 
 from cli.dataset.app import Json, Version, app, open_here, show_json, show_table, version_at
 from cli.home import say
-from include.artifacts import DatasetVersion, Promotion
-from include.artifacts.bundle import Bundle
+from include.artifacts import DatasetVersion
 from include.errors import BadInputError
 from include.step.by_hand import person
 from include.storage import Store
 from include.storage.addresses import DatasetName
-from include.storage.content import in_threads
 from include.versions import aliases
-from include.versions.history import read_version, version_numbers
-
-
-def datasets(store: Store) -> list[str]:
-    """Names of the datasets that have a version."""
-    keys = (entry.key for entry in store.list("datasets"))
-    return sorted({key.split("/")[1] for key in keys if key.count("/") == 2 and key.endswith(".json")})
-
-
-def models_trained_on(store: Store, version: DatasetVersion) -> list[str]:
-    """`model version N` for every promoted model that was trained on it."""
-    keys = [entry.key for entry in store.list("models") if "/promotions/" in entry.key]
-    decisions = [one for one in in_threads(lambda key: Promotion.load(store, key), keys) if one.decision == "promoted"]
-    bundles = in_threads(lambda one: Bundle.load(store, one.bundle), decisions)
-    return [f"{one.model} version {one.champion_after}" for one, bundle in zip(decisions, bundles, strict=True)
-            if bundle.dataset_digest == version.digest]  # fmt: skip
+from include.versions.history import datasets, read_version, version_numbers
+from include.versions.touched import models_by_digest
 
 
 @app.command("list")
@@ -62,7 +46,7 @@ def show(version: Version, json: Json = False) -> None:
     """What one version holds, who made it, when, from what, at what cost, and which models it taught."""
     store = open_here()
     card = version_at(store, version)
-    models = models_trained_on(store, card)
+    models = models_by_digest(store).get(card.digest, [])
     pointing = [alias for alias, number in aliases.current(store, card.name).items() if number == card.version]
     if json:
         return show_json({**card.model_dump(mode="json"), "aliases": pointing, "models": models})

@@ -7,7 +7,7 @@ endpoint come from the usual AWS variables (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,8 @@ from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from include.errors import ConfigError
+
+CHUNK_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,15 @@ class Store:
 
     def read(self, key: str) -> bytes:
         return bytes(obstore.get(self.backend, key).bytes())
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        """An object's bytes piece by piece: memory does not grow with the object."""
+        for piece in obstore.get(self.backend, key).stream(min_chunk_size=CHUNK_BYTES):
+            yield bytes(piece)
+
+    def start(self, key: str, count: int) -> bytes:
+        """The first bytes of an object that has at least one."""
+        return bytes(obstore.get_range(self.backend, key, start=0, length=count))
 
     def write(self, key: str, data: bytes) -> None:
         """Write or overwrite. For what may change: logs, progress, pages."""
@@ -64,6 +75,15 @@ class Store:
         for page in obstore.list(self.backend, prefix.rstrip("/") + "/" if prefix else None):
             for meta in page:
                 yield Entry(meta["path"], meta["size"], (meta["e_tag"] or "").strip('"'), meta["last_modified"])
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        """Remove, a thousand with one request where the server can; absent keys are no error. All is done when this returns."""
+        if isinstance(self.backend, LocalStore):  # it would stop at the first absent key, with other deletions still under way
+            for key in keys:
+                self.delete(key)
+            return
+        for start in range(0, len(keys), 1000):
+            obstore.delete(self.backend, list(keys[start : start + 1000]))
 
     def delete(self, key: str) -> None:
         """Remove; an absent key is no error."""

@@ -7,7 +7,8 @@ Writes   evaluation_report card; report.html beside it; the challenger's detecti
 Both models run from their bundles on onnxruntime, as in production. The champion is the one that the run froze; without one
 the challenger is scored alone. test/… metrics also go to the training's MLflow run.
 
-Exit 3: the test split has no images or no boxes; an image or bundle is missing or changed.
+Exit 3: the test split has no images or no boxes; an image or bundle is missing or changed; an audit marked the version as broken
+and `force_broken` is not set.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from include.champion import frozen_champion
 from include.detector.onnx_inference import OnnxDetector
 from include.lineage import Lineage
 from include.step.run import StepRun, main
+from include.versions.broken import refuse_broken
 from tasks.evaluate_model.bootstrap import paired_difference
 from tasks.evaluate_model.config import EvaluateConfig
 from tasks.evaluate_model.detecting import Seen, look_at
@@ -62,6 +64,7 @@ def evaluated(step: Step, role: str, bundle: Bundle, address: str, truth: Truth)
 def work(step: Step) -> EvaluationReport:
     """The report of challenger and champion."""
     bundle, dataset = step.input("bundle", Bundle), step.input("dataset", DatasetVersion)
+    refuse_broken(step.store, dataset, step.config.force_broken)
     truth = read_truth(step, dataset)
     ours = evaluated(step, "challenger", bundle, step.addresses["bundle"], truth)
     serving, theirs, difference = frozen_champion(step, bundle.model), None, None

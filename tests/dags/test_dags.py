@@ -23,12 +23,14 @@ EDGES = {
         ("test_bundle", "promote_model"),
     },
     "reap_steps": set(),
+    "storage_audit": set(),
 }
 TASKS = {
     "labels__trees": {"ingest_labels", "validate_annotations"},
     "dataset__trees": {"build_dataset"},
     "model__trees": {"train_detector", "pack_model", "evaluate_model", "test_bundle", "promote_model"},
     "reap_steps": {"reap_steps"},
+    "storage_audit": {"audit_storage"},
 }
 
 
@@ -97,6 +99,14 @@ def test_links_lead_to_the_runs_pages(bag):
     assert names["train_detector"] == ["MLflow run"]
     assert names["validate_annotations"] == ["Data Docs"]
     assert names["evaluate_model"] == ["Report", "MLflow run"]
+    assert names["audit_storage"] == ["Report"]
+
+
+def test_a_broken_version_is_used_only_where_the_form_says_so(bag):
+    dag = bag.dags["model__trees"]
+    assert dag.params["force_broken"] is False
+    for step in ("train_detector", "evaluate_model"):
+        assert dag.task_dict[step].config["force_broken"] == "{{ params.force_broken }}"
 
 
 @pytest.fixture
@@ -150,7 +160,7 @@ def test_a_value_of_which_no_dag_can_be_made_is_named_too(definitions, file, lin
     needed = {"models": "owner: ada\ndataset: cells", "sources": "owner: ada\nkind: coco\nprefix: inbox/x"}
     definitions(file, f"{needed[file.split('/')[0]]}\n{line}")
     bag = load(DAGS)
-    assert bag.dags.keys() == {"labels__lab", "dataset__cells", "model__good", "reap_steps"}
+    assert bag.dags.keys() == {"labels__lab", "dataset__cells", "model__good", "reap_steps", "storage_audit"}
     (error,) = bag.import_errors.values()
     assert f"include/{said}" in error
 
