@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
@@ -12,12 +13,12 @@ import typer
 from cli.dataset.app import Json, app, open_here, show_json, show_table
 from cli.home import say
 from include.errors import BadInputError, ConfigError
-from include.lineage import Lineage
 from include.step.by_hand import person
 from include.step.step_run import resolve_dataset
 from include.versions.broken import verify_and_mark
 from include.versions.garbage import DEFAULT_GRACE, Swept, collect_garbage
-from include.versions.verify import Verified, version_keys
+from include.versions.health import Verified
+from include.versions.verify import version_keys
 
 SHOWN = 20
 Deep = Annotated[bool, typer.Option("--deep", help="read everything, also what the bucket's listing proves")]
@@ -78,13 +79,21 @@ def gc(
 ) -> None:
     """Delete stored bytes that no version, run or registered model names: condemned by one run, deleted by one a grace later."""
     store = open_here()
-    registered = Lineage().registered() if os.environ.get("MLFLOW_TRACKING_URI") else ()
-    swept = collect_garbage(store, timedelta(days=grace), delete, registered)
+    swept = collect_garbage(store, timedelta(days=grace), delete, named_in_mlflow())
     if json:
         return show_json({"dry_run": not delete, "grace_days": grace, **asdict(swept)})
     show_table(["", "objects", "bytes"], gc_rows(swept, delete))
     if not delete and swept.condemned + swept.deleted:
         say("nothing was changed: --delete does it")
+
+
+def named_in_mlflow() -> Iterable[str]:
+    """What registered models name: sources and tags. Nothing where there is no MLflow."""
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        return ()
+    from include.lineage import Lineage  # mlflow: a second that only gc need wait for
+
+    return Lineage().registered()
 
 
 def gc_rows(swept: Swept, delete: bool) -> list[list[object]]:

@@ -15,6 +15,7 @@ from include.storage import Store
 from include.storage.addresses import DatasetName
 from include.versions import aliases
 from include.versions.access import accesses
+from include.versions.broken import mark_of
 from include.versions.history import datasets, read_version, version_numbers
 from include.versions.touched import models_by_digest
 
@@ -52,8 +53,11 @@ def show(version: Version, json: Json = False) -> None:
     models = models_by_digest(store).get(card.digest, [])
     pointing = [alias for alias, number in aliases.current(store, card.name).items() if number == card.version]
     read_by = [one.model_dump(mode="json") for one in accesses(store, card, last=LAST_READS)]
+    mark = mark_of(store, card.name, card.version)
     if json:
-        return show_json({**card.model_dump(mode="json"), "aliases": pointing, "models": models, "read_by": read_by})
+        broken = mark.model_dump(mode="json") if mark else None
+        known = {"aliases": pointing, "models": models, "read_by": read_by, "broken": broken}
+        return show_json({**card.model_dump(mode="json"), **known})
     by = card.made_by
     facts = {
         "digest": f"{card.digest}  (dvc: md5 {card.digest}.dir)",
@@ -67,7 +71,11 @@ def show(version: Version, json: Json = False) -> None:
         "models": ", ".join(models) or "none promoted",
         "read by": "; ".join(f"{one['who']} {one['when'][:10]} ({one['what']})" for one in read_by) or "nobody, by hand",
     }
-    say(card.label)
+    say(
+        card.label
+        if mark is None
+        else f"{card.label}: BROKEN, {mark.damaged} damaged objects, found {mark.found_at:%Y-%m-%d} ({mark.key})"
+    )
     show_table(["", ""], list(facts.items()))
     show_table(
         ["split", "images", "boxes", "groups"],

@@ -15,6 +15,7 @@ class Damage(Frozen):
     """One damaged object, as one version names it. `relpath` of a version's own objects is in brackets: `(listing)`."""
 
     key: str
+    md5: str = Field(description="of the bytes that should be there; empty: of a card")
     relpath: str
     what: What
     expected: str

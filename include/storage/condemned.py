@@ -46,9 +46,13 @@ class Condemned:
         self._looked_at = float("-inf")
         self._lock = threading.Lock()
 
-    def _open(self) -> dict[str, frozenset[str]]:
+    def now(self) -> frozenset[str]:
+        """All that is condemned, looked up anew: what a later listing shows, and what is not in here, is there to stay."""
+        return frozenset[str]().union(*self._open(not_older_s=0).values())
+
+    def _open(self, not_older_s: float = LOOK_AGAIN_S) -> dict[str, frozenset[str]]:
         with self._lock:
-            if time.monotonic() - self._looked_at > LOOK_AGAIN_S:
+            if time.monotonic() - self._looked_at > not_older_s:
                 looked_at, known = time.monotonic(), self._batches
                 now = list(batches(self.store))
                 self._batches = {name: known.get(name) or frozenset(read_batch(self.store, name)) for name in now}
@@ -56,7 +60,10 @@ class Condemned:
             return self._batches
 
     def spare(self, md5: str) -> None:
-        """See to it that no batch known now deletes this object after this call. Raises StepError where one does not end."""
+        """See to it that no batch known now deletes this object after this call: before looking for it, and before writing it.
+
+        Raises StepError where one does not end.
+        """
         for batch, objects in self._open().items():
             if md5 in objects:
                 self.store.create(f"{FOLDER}/{batch}/{PARDONED}/{md5}", b"")

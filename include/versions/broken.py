@@ -18,7 +18,8 @@ from include.artifacts import Damage, DatasetVersion
 from include.artifacts.base import Frozen
 from include.errors import BadInputError
 from include.storage import Store
-from include.versions.verify import Health, Verified, verify
+from include.versions.health import Health, Verified
+from include.versions.verify import verify
 
 KEPT = 10_000  # damages that a mark names; of more, the whole version is read the next time
 
@@ -92,8 +93,7 @@ def _md5s(mark: Finding) -> frozenset[str] | None:
     """Of the objects that the mark names; None where it does not name them all."""
     if mark.damaged > len(mark.damages):
         return None
-    found = (re.fullmatch(r"files/md5/(..)/([0-9a-f]{30})", damage.key) for damage in mark.damages)
-    return frozenset(one[1] + one[2] for one in found if one)
+    return frozenset(damage.md5 for damage in mark.damages if damage.md5)
 
 
 def _note(store: Store, one: Health, found_by: str) -> Finding:

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.storage import Store
+from include.storage.content import content_key
 from include.storage.store import Entry
 from include.versions.digests import Digests, Names, unpack
-from include.versions.examine import where_is
 
 FOLDER = "files/md5"
 OBJECT = re.compile(rf"{FOLDER}/([0-9a-f]{{2}})/([0-9a-f]{{30}})(\.dir)?")
@@ -73,7 +73,7 @@ def _are_md5s(store: Store, claimed: Names) -> bool:
     for md5 in unpack(claimed[np.unique(np.linspace(0, len(claimed) - 1, SAMPLE).astype(int))]):
         digest = hashlib.md5(usedforsecurity=False)
         try:
-            for piece in store.chunks(where_is(md5)):
+            for piece in store.chunks(content_key(md5)):
                 digest.update(piece)
         except FileNotFoundError:  # deleted since
             continue

@@ -1,22 +1,27 @@
 """Every md5 that anything in the store names: what garbage collection must not touch.
 
 Any text of 32 hex digits in any .json object counts as a name, so that a new kind of card is safe before anyone thinks of it
-here. Listings and tables that a card names are opened, and what they name counts too. One that cannot be opened stops the
-search: what it names is not known.
+here. Listings and tables that a card names are opened, and what they name counts too. So does what adopted records name, and
+what any other DVC listing names: someone's own dvc may have pushed it here. Where one of these cannot be opened the search
+stops: what it names is not known.
 """
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 
 import pyarrow.parquet as pq
 
+from include.errors import BadInputError
 from include.storage import ContentStore, Store
+from include.storage.adopted import FOLDER as ADOPTED
 from include.storage.condemned import FOLDER as CONDEMNED
 from include.storage.content import content_key, in_threads
-from include.versions.digests import Digests, listed, pack
+from include.versions.digests import Digests, pack
 from include.versions.inventory import FOLDER as CONTENT
 from include.versions.inventory import name_of
 from include.versions.listing import DIR
@@ -31,7 +36,7 @@ OURS = ("datasets/", "labels/", "models/", "runs/")
 
 
 def references(store: Store, also: Iterable[str] = ()) -> Digests:
-    """md5s named by cards, by what cards name, and by the texts `also`. Raises BadInputError where a listing or table is lost."""
+    """md5s named by cards, by what cards name, and by the texts `also`. Raises BadInputError where one of these is lost."""
     content, named, must_open = ContentStore(store), Digests.none(), set[str]()
     for text in also:
         named += Digests.of(pack(in_text([text.encode()])[0]))
@@ -46,7 +51,9 @@ def references(store: Store, also: Iterable[str] = ()) -> Digests:
 
 
 def may_name(key: str) -> bool:
-    """Cards, and any other JSON but the deliveries of labels: those are taken in, and can be large."""
+    """Cards, adopted records, and any other JSON but the deliveries of labels: those are taken in, and can be large."""
+    if key.startswith(f"{ADOPTED}/"):
+        return key.endswith(".jsonl.gz")
     if not key.endswith(".json") or key.startswith((f"{CONTENT}/", f"{CONDEMNED}/")):
         return False
     return key.startswith(OURS) or not key.endswith("/annotations.json")
@@ -54,22 +61,28 @@ def may_name(key: str) -> bool:
 
 def _in_object(store: Store, key: str) -> tuple[set[str], set[str]]:
     try:
-        return in_text(store.chunks(key))
+        return in_text([gzip.decompress(store.read(key))] if key.endswith(".gz") else store.chunks(key))
     except FileNotFoundError:  # gone since it was listed: it names nothing any more
         return set(), set()
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise BadInputError(f"{store.url}/{key}: damaged, so what it names is not known; restore it") from None
 
 
-def in_text(pieces: Iterable[bytes]) -> tuple[set[str], set[str]]:
+def in_text(pieces: Iterable[bytes | memoryview]) -> tuple[set[str], set[str]]:
     """All md5s in a text; and those among them that name further ones, directory objects with their `.dir`."""
     found: set[str] = set()
     opened: set[str] = set()
     rest = b""
     for piece in pieces:
-        text = rest + piece
-        found.update((one[3] or one[1] + one[2]).decode() for one in NAME.finditer(text))
+        text = rest + bytes(piece)
+        found.update(map(_md5, NAME.finditer(text)))
         opened.update(one[2].decode() + (DIR if one[1] == b"digest" else "") for one in OPENED.finditer(text))
         rest = text[-OVERLAP:]
     return found, opened
+
+
+def _md5(found: re.Match[bytes]) -> str:
+    return (found[3] or found[1] + found[2]).decode()
 
 
 def slices(items: Iterable[str]) -> Iterator[list[str]]:
@@ -84,26 +97,22 @@ def slices(items: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _openable(store: Store, named: Digests) -> Iterator[str]:
-    """Of the named objects that are there: directory objects and tables, whatever field names them."""
+    """Of the objects that are there: every directory object, and tables that are named, whatever field names them."""
     entries = ((name_of(entry), entry.size_bytes) for entry in store.list(CONTENT))
-    there = (name for name, size in entries if name and size >= SMALLEST_PARQUET)
+    there = (name for name, size in entries if name and (size >= SMALLEST_PARQUET or name.endswith(DIR)))
     for names in slices(there):
+        yield from (name for name in names if name.endswith(DIR))
         is_named = named.find(pack(name[:32] for name in names))[1]
-        hits = [name for name, hit in zip(names, is_named, strict=True) if hit]
-        for name, is_table in zip(hits, in_threads(lambda name: _is_open(store, name), hits), strict=True):
-            if is_table:
-                yield name
-
-
-def _is_open(store: Store, name: str) -> bool:
-    return name.endswith(DIR) or store.start(content_key(name), len(PARQUET)) == PARQUET
+        hits = [name for name, hit in zip(names, is_named, strict=True) if hit and not name.endswith(DIR)]
+        tables = in_threads(lambda name: store.start_of(content_key(name), len(PARQUET)) == PARQUET, hits)
+        yield from (name for name, is_table in zip(hits, tables, strict=True) if is_table)
 
 
 def named_in(content: ContentStore, name: str) -> Digests:
-    """What a listing, or a table's columns of md5s, name. Raises BadInputError where it is missing or changed."""
+    """A listing and what it names, or what a table's columns of md5s name. Raises BadInputError where it is lost."""
     data = content.get(name)
     if name.endswith(DIR):
-        return Digests.of(listed(data))
+        return Digests.of(pack([name.removesuffix(DIR)])) + Digests.of(pack(map(_md5, NAME.finditer(data))))
     table, found = pq.ParquetFile(io.BytesIO(data)), Digests.none()
     for column in (one for one in table.schema_arrow.names if one == "md5" or one.endswith("_md5")):
         for rows in table.iter_batches(columns=[column], batch_size=65536):

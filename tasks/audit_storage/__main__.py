@@ -18,7 +18,8 @@ from include.artifacts.storage_audit import BrokenVersion
 from include.errors import BadInputError
 from include.step.run import StepRun, main
 from include.versions.broken import mark_of, verify_and_mark
-from include.versions.verify import Verified, version_keys
+from include.versions.health import Verified
+from include.versions.verify import version_keys
 from tasks.audit_storage.config import AuditStorage
 from tasks.audit_storage.report import render
 

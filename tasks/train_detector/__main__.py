@@ -10,8 +10,8 @@ ends with the very weights of a training that nobody disturbed. GPU if there is 
 
 Exit 1: the loss is no longer a number, or the GPU's memory does not suffice (the message says what to lower). Exit 2: the
 `train_detector` section is wrong. Exit 3: there is nothing to train on, pictures cannot be read, or an
-audit marked the version as broken (`force_broken` trains all the same: the card's config and the MLflow tag
-`visionloop.forced_broken`, which names the mark, say so).
+audit marked the version as broken (`force_broken` trains all the same: `forced_broken` of the card and the MLflow tag
+`visionloop.forced_broken` name the mark).
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def work(step: Step) -> Checkpoint:
     except Exception:
         recording.failed()
         raise
-    return checkpoint(step, dataset, training, start.bundle, recording.run_id, (pictures["val"] or pictures["train"])[0])
+    card = checkpoint(step, dataset, training, start.bundle, recording.run_id, (pictures["val"] or pictures["train"])[0])
+    return card.model_copy(update={"forced_broken": mark.key if mark else None})
 
 
 def checkpoint(

@@ -37,7 +37,8 @@ TASKS = {
     "dataset_alias": {"move_alias"},
     **{f"dataset_{name}": {"derive_dataset"} for name in OPERATIONS},
 }
-BY_HAND = {"reap_steps", "storage_audit", "dataset_alias", *(f"dataset_{name}" for name in OPERATIONS)}  # whatever the definitions say
+# whatever the definitions say
+BY_HAND = {"reap_steps", "storage_audit", "dataset_alias", *(f"dataset_{name}" for name in OPERATIONS)}
 
 
 @pytest.fixture(scope="module")

@@ -117,6 +117,7 @@ def file_of(entry: Entry, prefix: str, seen: Seen, stated: Mapping[str, tuple[in
 def copied(step: StepRun[Any], one: Lies) -> bool:
     """Whether there was something to copy. Raises BadInputError where the object is not what was listed any more."""
     key = content_key(one.md5)
+    step.content.condemned.spare(one.md5)
     if step.store.exists(key):
         return False
     step.store.copy(one.key, key)

@@ -60,7 +60,7 @@ def apply(step: StepRun[Any], parents: Sequence[DatasetVersion], asked: ImportDv
     source = _Source(step.content, remote.store, _is_same_bucket(step.store, remote.store, asked.endpoint))
     pictures = {md5 for relpath, md5 in files.items() if PurePosixPath(relpath).suffix.lower() in PICTURES}
     wanted = sorted(set(files.values()))
-    source.there = present(step.store, len(wanted)) or set()
+    source.there = present(step.content, len(wanted)) or set()
     objects = {one.md5: one for one in as_they_end(lambda md5: source.take(md5, md5 in pictures), wanted, THREADS)}
     labels = read_labels(step.content, files)
     contents = contents_of(files, objects, labels, asked, step.config.name)
@@ -114,7 +114,10 @@ class _Source:
     def take(self, md5: str, is_picture: bool) -> _Object:
         """One object, checked. A picture's size in pixels is read from its bytes, never believed."""
         key = content_key(md5)
-        if md5 in self.there or self.ours.store.exists(key):
+        if not (is_there := md5 in self.there):
+            self.ours.condemned.spare(md5)
+            is_there = self.ours.store.exists(key)
+        if is_there:
             if not is_picture:
                 return _Object(md5, int(obstore.head(self.ours.store.backend, key)["size"]), None, False)
             data = self.ours.get(md5)

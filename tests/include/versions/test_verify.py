@@ -9,16 +9,19 @@ import obstore
 import pytest
 
 from include.artifacts import DatasetVersion
-from include.errors import BadInputError
-from include.storage import Store
+from include.errors import BadInputError, StepError
+from include.storage import ContentStore, Store
 from include.storage.content import content_key, md5_of
 from include.versions import aliases
+from include.versions import verify as verifying
 from include.versions.broken import history, mark_of, refuse_broken, verify_and_mark
 from include.versions.digests import Digests, listed, pack, relpaths_of, unpack
+from include.versions.elsewhere import topmost
+from include.versions.health import Verified
 from include.versions.inventory import SAMPLE, take_inventory
 from include.versions.listing import listing_bytes
-from include.versions.verify import Verified, verify, version_keys
-from tests.versions import png, put_version
+from include.versions.verify import verify, version_keys
+from tests.versions import adopt_at, png, put_version
 
 Opened = Callable[[str], Store]
 A, B, C = (f"images/{name}.png" for name in "abc")
@@ -108,16 +111,122 @@ def test_on_s3_only_a_sample_is_read_and_what_the_listing_cannot_prove(opened: O
 
 
 @pytest.mark.integration
-def test_a_multipart_upload_is_read_because_its_etag_is_no_md5(opened: Opened) -> None:
+def test_an_upload_in_parts_is_read_because_its_etag_is_no_md5(opened: Opened) -> None:
     store = opened("s3")
-    data = np.random.default_rng(0).bytes(12 * 2**20)
+    data = png(A) + np.random.default_rng(0).bytes(12 * 2**20)  # a picture, and more than its end
+    put_version(store, "trees", ("Tree",), [{"relpath": A, "data": data}, {"relpath": B}], [])
     key = content_key(md5_of(data))
-    obstore.put(store.backend, key, data, use_multipart=True, chunk_size=5 * 2**20)
-    (entry,) = [entry for entry in store.list("files/md5") if entry.key == key]
-    assert "-" in entry.etag
-    inventory = take_inventory(store)
-    wanted = Digests.of(pack([md5_of(data)]), np.array([len(data)]))
-    assert not inventory.has_proof(wanted).any()
+    for bytes_, expected in ((data, {}), (flip(data), {"trees:v1": [(A, "changed")]})):
+        obstore.put(store.backend, key, bytes_, use_multipart=True, chunk_size=5 * 2**20)
+        (entry,) = [entry for entry in store.list("files/md5") if entry.key == key]
+        assert "-" in entry.etag
+        assert found(everything(store)) == expected
+
+
+def put_adopted(store: Store, *relpaths: str) -> DatasetVersion:
+    """Pictures at `inbox/…`, adopted; and one by content."""
+    images = [{"relpath": relpath, "adopted": f"inbox/{relpath}"} for relpath in relpaths]
+    return put_version(store, "old", ("Tree",), [*images, {"relpath": "images/own.png"}], [])
+
+
+@SCHEMES
+def test_adopted_objects_that_were_replaced_cut_off_or_deleted_are_found(opened: Opened, scheme: str) -> None:
+    store = opened(scheme)
+    put_adopted(store, A, B, C, CODED)
+    put(store, A, name="copied")  # the same bytes by content: whole, whatever happens to the adopted object
+    assert found(everything(store)) == {}
+    store.write(f"inbox/{A}", flip(png(A)))
+    store.write(f"inbox/{B}", flip(png(B)))
+    store.write(f"inbox/{C}", png(C)[:-7])
+    store.delete(f"inbox/{CODED}")
+    verified = everything(store)
+    assert found(verified) == {"old:v1": [(B, "changed"), (C, "truncated"), (CODED, "missing")]}
+    assert {damage.key for damage in verified.broken[0].damages} == {f"inbox/{one}" for one in (B, C, CODED)}
+    for relpath in (B, C, CODED):
+        store.write(f"inbox/{relpath}", png(relpath))  # on file:// with another ETag than was recorded
+    assert found(everything(store)) == {}
+
+
+@pytest.mark.integration
+def test_adopted_objects_are_proven_by_the_etag_that_was_recorded(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = opened("s3")
+    put_adopted(store, *(f"{number % 3}/{number}.png" for number in range(60)))
+    read: list[str] = []
+    chunks = Store.chunks
+    monkeypatch.setattr(Store, "chunks", lambda self, key: (read.append(key), chunks(self, key))[1])
+    assert found(everything(store)) == {}
+    adopted = [key for key in read if key.startswith("inbox/")]
+    assert 16 <= len(adopted) <= 20  # a sample of the 60
+    store.write("inbox/1/7.png", flip(png("1/7.png")))
+    assert found(everything(store)) == {"old:v1": [("1/7.png", "changed")]}
+
+
+def test_one_whole_place_of_adopted_bytes_is_enough(store: Store) -> None:
+    put_adopted(store, A)
+    adopt_at(ContentStore(store), "elsewhere/a.png", png(A))
+    store.delete(f"inbox/{A}")
+    assert found(everything(store)) == {}
+    store.delete("elsewhere/a.png")
+    assert found(everything(store)) == {"old:v1": [(A, "missing")]}
+
+
+def test_a_damaged_record_of_adopted_places_is_named(store: Store) -> None:
+    put_adopted(store, A)
+    (record,) = store.list(f"adopted/{md5_of(png(A))[:2]}")
+    store.write(record.key, store.read(record.key)[:-9])
+    (broken,) = everything(store).broken
+    (damage,) = broken.damages
+    assert (damage.relpath, damage.what) == (A, "unreadable")
+    assert f"{record.key}: damaged" in damage.got
+
+
+@pytest.mark.parametrize(
+    ("folders", "listed_"),
+    [
+        ({"a/b", "a/b/c", "a/bc", "d"}, ["a/b", "a/bc", "d"]),
+        ({"a", "a-b", "a/b"}, ["a", "a-b"]),
+        ({"", "a"}, [""]),
+        ({f"a/{n}" for n in range(1001)}, ["a"]),
+        (set(), []),
+    ],
+    ids=["one in another", "a name that begins like another", "the top", "too many", "none"],
+)
+def test_folders_are_listed_once(folders: set[str], listed_: list[str]) -> None:
+    assert sorted(topmost(folders)) == sorted(listed_)
+
+
+class SilentStore(Store):
+    """Lists its objects, but from some time on gives none of their bytes."""
+
+    def chunks(self, key: str) -> Any:
+        raise obstore.exceptions.GenericError("connection refused")
+
+    def read(self, key: str) -> bytes:
+        if key.startswith("files/"):
+            raise obstore.exceptions.GenericError("connection refused")
+        return super().read(key)
+
+
+def test_a_server_that_stops_giving_bytes_marks_nothing(store: Store) -> None:
+    put(store, A, B)
+    silent = SilentStore(store.url, store.backend)
+    with pytest.raises(StepError, match="gives none of their bytes; nothing was marked"):
+        verify_and_mark(silent, version_keys(silent), "r1")
+    assert mark_of(store, "trees", "v1") is None
+
+
+class OneUnreadable(Store):
+    """As SeaweedFS gives an object whose volume has a damaged needle: an error, whatever one asks."""
+
+    def chunks(self, key: str) -> Any:
+        if key == key_of(A):
+            raise obstore.exceptions.GenericError("500 internal error")
+        return super().chunks(key)
+
+
+def test_one_object_that_cannot_be_read_is_damage(store: Store) -> None:
+    put(store, A, B)
+    assert found(everything(OneUnreadable(store.url, store.backend))) == {"trees:v1": [(A, "unreadable")]}
 
 
 class LyingStore(Store):
@@ -163,6 +272,20 @@ def test_rot_that_no_listing_shows_is_found_deep_and_its_mark_stays_until_it_is_
     assert [(one.number, one.is_broken, one.damaged, one.found_by) for one in history(store, "trees", "v1")] == [
         (1, True, 1, "r2"), (2, False, 0, "r4"),
     ]  # fmt: skip
+
+
+def test_rot_of_an_adopted_object_stays_marked_until_it_is_mended(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_adopted(store, A, B)
+    rotten = max(A, B, key=key_of)  # the sample is the other
+    store.write(f"inbox/{rotten}", flip(png(rotten)))
+    keys = version_keys(store)
+    assert found(verify_and_mark(store, keys, "r1")[0]) == {"old:v1": [(rotten, "changed")]}
+    # from now on the listing says that all adopted objects are as they were
+    monkeypatch.setattr(verifying, "listed_unchanged", lambda adopted, wanted: np.ones(len(wanted.names), bool))
+    monkeypatch.setattr(verifying, "SAMPLE", 1)
+    assert found(verify_and_mark(store, keys, "r2")[0]) == {"old:v1": [(rotten, "changed")]}
+    store.write(f"inbox/{rotten}", png(rotten))
+    assert verify_and_mark(store, keys, "r3")[1] == ["old:v1"]
 
 
 def test_a_marked_version_is_refused_by_the_marks_name_unless_forced(opened: Opened) -> None:
@@ -215,8 +338,8 @@ def test_a_card_that_is_gone_is_missed_where_an_alias_or_a_child_names_it(opened
 def test_a_size_other_than_the_tables_is_damage_although_the_name_fits(opened: Opened) -> None:
     from include.versions.examine import judge
 
-    assert judge("a" * 32, 10, "a" * 32, 10) is None
-    wrong = judge("a" * 32, 10, "a" * 32, 11)
+    assert judge("k", "a" * 32, 10, "a" * 32, 10) is None
+    wrong = judge("k", "a" * 32, 10, "a" * 32, 11)
     assert wrong is not None
     assert (wrong.what, wrong.expected, wrong.got) == ("wrong size", "10 bytes", "11 bytes")
 

@@ -100,7 +100,7 @@ def test_nothing_is_derived_from_a_broken_version(store: Store, step_run: MakeSt
     run(step_run, store)
     where = [{"column": "relpath", "value": A}]
     config = DeriveDataset.model_validate({"name": "trees", "do": {"operation": "filter", "where": where}})
-    with pytest.raises(BadInputError, match="trees:v1 is marked as broken by .*/broken/v1/1.json"):
+    with pytest.raises(BadInputError, match=r"trees:v1 is marked as broken by .*/broken/v1/1\.json"):
         derive(step_run("derive_dataset", config, store, {"parents": "dataset://trees:v1"}))
 
 
