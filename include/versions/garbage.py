@@ -21,6 +21,8 @@ T, hold x.
 - B ended before L: it deletes no more.
 - x in two batches, of two collectors at once: W does the above with each.
 - x condemned anew after its pardon: a batch of its own, to which all of this applies.
+- Bytes that W found by a listing (include/versions/upload.py): it looks up the open batches before it lists, and takes what they
+  hold for absent: it puts it, as above. Batches that ended before that deleted nothing after it.
 - Names that come without a put (a derived version names its parent's images): the parent's card stands, and names them.
 - A collector killed at any point: an open batch waits; a closed one is ended by a later run, an hour after it was closed. A
   collector gives up a batch after half an hour, and taking over is create-only, so no two ever delete the same one. (This, and

@@ -8,7 +8,7 @@ Writes  a storage_audit card; report.html beside it; marks at `datasets/<name>/b
         evaluation and derivation refuse a version, and which an audit that finds the version whole again lifts.
 
 Exit 3 if anything is damaged: the card stands, and the error line names versions, models and aliases. To mend: restore the
-objects that the report lists from the bucket's backup (or `dvc push` them from a clone), then run it again.
+objects that the report lists from the bucket's backup (or `dvc push` them from a clone), then start a new run.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def end_red_if_damaged(step: Step, card: StorageAudit) -> None:
     raise BadInputError(
         f"{len(card.broken)} of {len(card.versions)} dataset versions are damaged: {', '.join(o.version for o in card.broken)}; "
         f"models trained on them: {', '.join(models) or 'none'}; aliases: {', '.join(aliases) or 'none'}; {objects} objects, "
-        f"first {first.key} ({first.relpath}): {first.what}. Restore what {step.store.url}/{card.page} lists, then run this again"
+        f"first {first.key} ({first.relpath}): {first.what}. Put back what {step.store.url}/{card.page} lists, then trigger a new run"
     )
 
 

@@ -408,7 +408,7 @@ def test_a_collector_killed_anywhere_is_taken_up_by_a_later_run(store: Store, wr
     days_pass(store, 8)
     ContentStore(store).put(b"litter 3")  # pardoned
     killed = subprocess.run([sys.executable, "-c", KILLED, store.url, str(writes)], cwd=ROOT, capture_output=True)
-    assert killed.returncode == (-9 if writes < 11 else 0), killed.stderr
+    assert killed.returncode == (-9 if writes < 10 else 0), killed.stderr
     assert content(store) >= kept | {content_key(litter[3])}
     days_pass(store, 1 / 12)
     sweep(store)

@@ -69,7 +69,7 @@ def test_damage_marks_the_versions_and_the_error_line_names_all_that_it_touches(
     step, card = run(step_run, store, run="r2")
     says = (
         r"1 of 3 dataset versions are damaged: trees:v2; models trained on them: crowns version 4; aliases: trees:production; "
-        r"1 objects, first files/md5/.* \(images/b\.png\): missing\. Restore what .*/r2/audit_storage/report\.html lists"
+        r"1 objects, first files/md5/.* \(images/b\.png\): missing\. Put back what .*/r2/audit_storage/report\.html lists"
     )
     with pytest.raises(BadInputError, match=says):
         end_red_if_damaged(step, card)
@@ -124,3 +124,20 @@ def test_the_process_ends_red_with_its_card_and_says_the_same_when_repeated(tmp_
     assert "1 of 1 dataset versions are damaged: trees:v1;" in first.error
     assert first.error == again.error
     assert json.loads(store.read("runs/a_dag/r2/audit_storage/card.json"))["broken"][0]["version"] == "trees:v1"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("writes", range(4))
+def test_an_audit_killed_before_any_write_and_run_again_ends_as_one_never_killed(tmp_path: Path, writes: int) -> None:
+    steps = StepProcess(tmp_path / "store")
+    store = open_store(steps.url)
+    put(store, A, B)
+    put(store, A, name="other")
+    store.delete(key_of(A))
+    assert steps.run("audit_storage", {}, die_before_write=writes).exit_code == -9
+    assert steps.run("audit_storage", {}).exit_code == 3
+    written = sorted(entry.key for entry in store.list("") if entry.key.startswith("runs/") or "/broken/" in entry.key)
+    assert written == [
+        "datasets/other/broken/v1/1.json", "datasets/trees/broken/v1/1.json",
+        "runs/a_dag/r1/audit_storage/card.json", "runs/a_dag/r1/audit_storage/report.html",
+    ]  # fmt: skip

@@ -135,7 +135,7 @@ def mark_broken(store: Store) -> str:
     from include.artifacts import Damage
     from include.versions.broken import Finding
 
-    damage = Damage(key="files/md5/ab/cd", relpath="images/009.png", what="missing", expected="", got="")
+    damage = Damage(key="files/md5/ab/cd", md5="ab" * 16, relpath="images/009.png", what="missing", expected="", got="")
     mark = Finding(
         version="shapes:v1", number=1, is_broken=True, damaged=1, damages=(damage,), found_at=datetime.now(UTC), found_by="a test"
     )
@@ -161,6 +161,6 @@ def test_forced_onto_a_broken_version_the_card_and_the_mlflow_run_say_so(
     given = SMALL | {"model": "forced", "epochs": 1, "warm_start": "none", "force_broken": "True"}  # as the form's text comes
     config = TrainDetectorConfig.model_validate_json(json.dumps(given))
     card = work(step_run("train_detector", config, store, {"dataset": "dataset://shapes:v1"}))
-    assert card.config["force_broken"] is True
+    assert (card.config["force_broken"], card.forced_broken) == (True, mark)
     tags = MlflowClient(mlflow_server).get_run(card.mlflow_run_id).data.tags
     assert tags["visionloop.forced_broken"] == mark
