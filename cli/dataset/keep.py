@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from cli.dataset.app import Json, app, open_here, show_json, show_table
+from cli.dataset.files import log_here
 from cli.home import say
 from include.errors import BadInputError, ConfigError
 from include.step.by_hand import person
@@ -34,6 +35,7 @@ def verify(
     """Is every byte there, whole and unchanged? Marks what is broken, lifts the marks of what is whole again. Exit 3: broken."""
     if (version is None) != everything:
         raise ConfigError("dataset verify: expected a version, or --all")
+    log_here()
     store = open_here()
     keys = [resolve_dataset(store, version)] if version else version_keys(store)
     verified, mended = verify_and_mark(store, keys, f"by hand: {person()}", deep)

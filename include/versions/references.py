@@ -14,6 +14,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 
+import obstore
 import pyarrow.parquet as pq
 
 from include.errors import BadInputError
@@ -68,7 +69,7 @@ def _in_object(store: Store, key: str) -> tuple[set[str], set[str]]:
         raise BadInputError(f"{store.url}/{key}: damaged, so what it names is not known; restore it") from None
 
 
-def in_text(pieces: Iterable[bytes | memoryview]) -> tuple[set[str], set[str]]:
+def in_text(pieces: Iterable[obstore.Bytes | bytes]) -> tuple[set[str], set[str]]:
     """All md5s in a text; and those among them that name further ones, directory objects with their `.dir`."""
     found: set[str] = set()
     opened: set[str] = set()

@@ -67,13 +67,13 @@ def end_red_if_damaged(step: Step, card: StorageAudit) -> None:
     if not card.broken:
         return
     first = card.broken[0].damages[0]
-    objects = len({damage.key for one in card.broken for damage in one.damages})
+    damages = sum(one.damaged for one in card.broken)
     models = sorted({model for one in card.broken for model in one.models})
     aliases = sorted(f"{one.version.split(':')[0]}:{alias}" for one in card.broken for alias in one.aliases)
     raise BadInputError(
         f"{len(card.broken)} of {len(card.versions)} dataset versions are damaged: {', '.join(o.version for o in card.broken)}; "
-        f"models trained on them: {', '.join(models) or 'none'}; aliases: {', '.join(aliases) or 'none'}; {objects} objects, "
-        f"first {first.key} ({first.relpath}): {first.what}. Put back what {step.store.url}/{card.page} lists, then trigger a new run"
+        f"models trained on them: {', '.join(models) or 'none'}; aliases: {', '.join(aliases) or 'none'}; {damages} damages, "
+        f"first {first.key} ({first.relpath}): {first.what}. Put back what {step.store.url}/{card.page} lists, then start a new run"
     )
 
 

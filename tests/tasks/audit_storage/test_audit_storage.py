@@ -69,7 +69,7 @@ def test_damage_marks_the_versions_and_the_error_line_names_all_that_it_touches(
     step, card = run(step_run, store, run="r2")
     says = (
         r"1 of 3 dataset versions are damaged: trees:v2; models trained on them: crowns version 4; aliases: trees:production; "
-        r"1 objects, first files/md5/.* \(images/b\.png\): missing\. Put back what .*/r2/audit_storage/report\.html lists"
+        r"1 damages, first files/md5/.* \(images/b\.png\): missing\. Put back what .*/r2/audit_storage/report\.html lists"
     )
     with pytest.raises(BadInputError, match=says):
         end_red_if_damaged(step, card)
