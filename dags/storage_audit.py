@@ -3,8 +3,8 @@
 **When**: nightly. By hand: press *Trigger*; one dataset only, or *Read everything*, which also finds rot beneath the server.
 **Red**: something is damaged: the last log line names versions, models and aliases; *Report* lists the objects. The versions are
 marked: training, evaluation and derivation refuse them.
-**To mend**: put the objects back from the bucket's backup and trigger it anew: versions found whole lose their mark. (Clearing the
-red task only repeats what it said.) From a terminal: `visionloop dataset verify --all`.
+**To mend**: put the objects back from the bucket's backup and trigger it anew: versions found whole lose their mark. (Clearing
+the red task only repeats what it said.) From a terminal: `visionloop dataset verify --all`.
 """
 
 from __future__ import annotations

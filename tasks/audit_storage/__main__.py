@@ -73,7 +73,7 @@ def end_red_if_damaged(step: Step, card: StorageAudit) -> None:
     raise BadInputError(
         f"{len(card.broken)} of {len(card.versions)} dataset versions are damaged: {', '.join(o.version for o in card.broken)}; "
         f"models trained on them: {', '.join(models) or 'none'}; aliases: {', '.join(aliases) or 'none'}; {damages} damages, "
-        f"first {first.key} ({first.relpath}): {first.what}. Put back what {step.store.url}/{card.page} lists, then start a new run"
+        f"first {first.key} ({first.relpath}): {first.what}. Put back what {step.store.url}/{card.page} lists, then run anew"
     )
 
 

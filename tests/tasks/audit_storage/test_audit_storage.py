@@ -63,7 +63,7 @@ def test_damage_marks_the_versions_and_the_error_line_names_all_that_it_touches(
     aliases.move(store, "trees", "production", "v2", "ann")
     promote(store, made_by, version)
     step, card = run(step_run, store)
-    assert (card.broken, card.objects) == ((), 2 + 3)  # two pictures, two train files, one that has nothing
+    assert (card.broken, card.objects) == ((), 2 + 3 + 2)  # pictures, COCO files of train, those without images (of each dataset)
     end_red_if_damaged(step, card)
     store.delete(key_of(B))
     step, card = run(step_run, store, run="r2")
