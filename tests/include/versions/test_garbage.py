@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -192,12 +193,14 @@ def test_a_batch_of_a_killed_collector_keeps_writers_waiting_until_a_later_run_e
 
 
 PUBLISHER = """
-import random, sys
+import random, sys, time
 from pathlib import Path
 from include.storage import open_store
 from tests.include.versions.test_garbage import churn
-how, url, seed, until, within_s, folder = sys.argv[1:]
-churn(open_store(url), how, random.Random(int(seed)), float(until), float(within_s), f"d{seed}", Path(folder))
+how, url, seed, within_s, folder = sys.argv[1:]
+print("ready", flush=True)
+until = time.time() + float(sys.stdin.readline())
+churn(open_store(url), how, random.Random(int(seed)), until, float(within_s), f"d{seed}", Path(folder))
 """
 POOL = [f"{number}.png" for number in range(24)]
 
@@ -208,7 +211,7 @@ def churn(store: Store, how: str, rng: random.Random, until: float, within_s: fl
     Between its pictures' bytes and its card, a publisher takes its time: bytes that were there already may be deleted meanwhile.
     `how`: each picture put, or a folder of them uploaded, which skips what a listing shows.
     """
-    round_ = 0
+    round_, listings = 0, deque[tuple[float, str]]()
     publish = by_put if how == "put" else by_upload
     while time.time() < until:
         round_ += 1
@@ -220,7 +223,9 @@ def churn(store: Store, how: str, rng: random.Random, until: float, within_s: fl
             assert lost(ContentStore(store), listing) == [], key
         if not in_time or rng.random() < 0.9:
             store.delete(key)
-            store.delete(content_key(listing))
+            listings.append((time.time(), content_key(listing)))
+        while listings and listings[0][0] < time.time() - 3:  # a collector that has just read the card still opens it
+            store.delete(listings.popleft()[1])
 
 
 def by_put(store: Store, rng: random.Random, pause_s: float, name: str, folder: Path) -> tuple[str, str]:
@@ -267,16 +272,21 @@ def test_no_standing_version_loses_a_byte_beside_a_collector_that_runs_all_the_t
     opened: Opened, scheme: str, how: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     store, grace_s = opened(scheme), 1.5
-    until = time.time() + RACE_S
     monkeypatch.setattr(garbage, "BATCH", 3)
     command = [sys.executable, "-c", PUBLISHER, how, store.url]
     publishers = [
         subprocess.Popen(
-            [*command, str(seed), str(until), str(grace_s * 0.8), str(tmp_path / f"folder{seed}")],
-            cwd=ROOT, env=os.environ, stderr=subprocess.PIPE,
+            [*command, str(seed), str(grace_s * 0.8), str(tmp_path / f"folder{seed}")],
+            cwd=ROOT, env=os.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
         for seed in range(3)
     ]  # fmt: skip
+    assert [publisher.stdout and publisher.stdout.readline() for publisher in publishers] == [b"ready\n"] * 3
+    for publisher in publishers:
+        assert publisher.stdin is not None
+        publisher.stdin.write(b"%d\n" % RACE_S)
+        publisher.stdin.flush()
+    until = time.time() + RACE_S
     total = Swept()
     threads = [threading.Thread(target=collect, args=(store.url, until, grace_s, total)) for _ in range(2)]
     for thread in threads:
