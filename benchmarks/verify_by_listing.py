@@ -5,7 +5,7 @@ byte flipped, cut off, deleted. Measured is a fresh process with `verify`: its t
 counts them (one for each 1,000 listed, one for each object read). It must find these three, and no more. Filling the server takes
 longer than all the rest: about 2,000 objects a second.
 
-    .venv/cli/bin/python -m benchmarks.verify_by_listing --objects 1000000
+    .venv/cli/bin/python -m benchmarks.verify_by_listing
 """
 
 from __future__ import annotations
@@ -18,9 +18,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-
-from benchmarks.beside_dvc.peer import PYTHON, ROOT, measure, require_tools
-from tests.s3_server import BUCKET, s3_server
 
 MEMORY_MB = 4096  # tasks/audit_storage/step.toml
 FILL = """
@@ -108,6 +105,9 @@ def verify_counted(url: str, answer: str) -> None:
 
 def main() -> None:
     """The numbers; exit 1 if the damages are not found, or memory is more than the step has."""
+    from benchmarks.beside_dvc.peer import PYTHON, ROOT, measure, require_tools  # psutil: not where the children run
+    from tests.s3_server import BUCKET, s3_server
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--objects", type=int, default=1_000_000)
     objects = parser.parse_args().objects

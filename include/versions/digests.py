@@ -77,7 +77,5 @@ class Digests:
         fresh = ~self.find(other.names)[1]
         if not fresh.any():
             return self
-        names, numbers = (np.concatenate(pair) for pair in (
-            (self.names, other.names[fresh]), (self.numbers, other.numbers[fresh]),
-        ))  # fmt: skip
-        return Digests.of(names, numbers)
+        names: Names = np.concatenate([self.names, other.names[fresh]])
+        return Digests.of(names, np.concatenate([self.numbers, other.numbers[fresh]]))
