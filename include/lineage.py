@@ -6,7 +6,7 @@ Safe to repeat: a training's run is found again by its output folder, a model ve
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -118,6 +118,17 @@ class Lineage:
     def _versions_of(self, model: str, bundle: str) -> list[int]:
         found = self.client.search_model_versions(f"name = '{model}' and tags.`{BUNDLE_TAG}` = '{bundle}'")
         return sorted(int(version.version) for version in found)
+
+    def registered(self) -> Iterator[str]:
+        """Of every registered version of every model: where its archive lies, and its tags."""
+        token: str | None = None
+        while True:
+            found = self.client.search_model_versions(max_results=1000, page_token=token)
+            for version in found:
+                yield from (str(version.source), *version.tags.values())
+            token = found.token
+            if not token:
+                return
 
     def _delete(self, model: str, version: int) -> None:
         try:

@@ -11,13 +11,25 @@ from include.artifacts.evaluation_report import EvaluationReport, PairedDifferen
 from include.artifacts.label_batch import Delivery, LabelBatch
 from include.artifacts.parity_report import Check, ParityReport
 from include.artifacts.promotion import Promotion
+from include.artifacts.storage_audit import BrokenVersion, Damage, StorageAudit
 
 KINDS: dict[str, CardKind] = {
     card.kind: card
-    for card in (LabelBatch, CheckedLabels, DatasetVersion, Checkpoint, Bundle, EvaluationReport, ParityReport, Promotion)
+    for card in (
+        LabelBatch,
+        CheckedLabels,
+        DatasetVersion,
+        Checkpoint,
+        Bundle,
+        EvaluationReport,
+        ParityReport,
+        Promotion,
+        StorageAudit,
+    )
 }
 
 __all__ = [
-    "KINDS", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "DatasetVersion", "Delivery", "Detection",
-    "EvaluationReport", "LabelBatch", "PairedDifference", "ParityReport", "Promotion", "Reference", "Score", "SplitCount",
+    "KINDS", "BrokenVersion", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "Damage", "DatasetVersion", "Delivery",
+    "Detection", "EvaluationReport", "LabelBatch", "PairedDifference", "ParityReport", "Promotion", "Reference", "Score",
+    "SplitCount", "StorageAudit",
 ]  # fmt: skip

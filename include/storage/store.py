@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -116,6 +116,15 @@ class Store:
         for page in obstore.list(self.backend, prefix.rstrip("/") + "/" if prefix else None):
             for meta in page:
                 yield Entry(meta["path"], meta["size"], (meta["e_tag"] or "").strip('"'), meta["last_modified"])
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        """Remove, a thousand with one request where the server can; absent keys are no error. All is done when this returns."""
+        if isinstance(self.backend, LocalStore):  # it would stop at the first absent key, with other deletions still under way
+            for key in keys:
+                self.delete(key)
+            return
+        for start in range(0, len(keys), 1000):
+            obstore.delete(self.backend, list(keys[start : start + 1000]))
 
     def delete(self, key: str) -> None:
         """Remove; an absent key is no error."""

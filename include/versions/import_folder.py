@@ -50,8 +50,8 @@ def import_folder(step: StepRun[ImportDataset]) -> DatasetVersion:
     wanted = sorted({one.path for one in labels.images} & set(tree.images)) if labels is not None else tree.images
     if not wanted:
         raise ConfigError(f"import: {folder}: no image in it{' that the labels name' if labels is not None else ''}")
-    there = present(step.store, len(wanted))
-    sender = Sender(step.store, folder, there or set(), is_all_known=there is not None)
+    there = present(step.content, len(wanted))
+    sender = Sender(step.content, folder, there or set(), is_all_known=there is not None)
     sent = steadily(lambda path: _send(sender, folder, path), wanted, len(wanted), step.log, "files")
     files = table_of((file for file in sent if file is not None), FILES)
     contents, classes, counts = contents_of(asked, labels, files, source=folder.resolve().name)

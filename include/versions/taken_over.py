@@ -39,8 +39,10 @@ class Source:
     def take(self, md5: str, is_image: bool) -> Taken:
         """One object, checked. An image's size in pixels is read from its bytes, never believed."""
         key = content_key(md5)
-        if md5 not in self.there and not self.ours.store.exists(key):
-            return self._copy(md5, key, is_image)
+        if md5 not in self.there:
+            self.ours.condemned.spare(md5)
+            if not self.ours.store.exists(key):
+                return self._copy(md5, key, is_image)
         size_bytes = int(obstore.head(self.ours.store.backend, key)["size"])
         if not is_image:
             return Taken(md5, size_bytes, None, False)

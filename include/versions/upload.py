@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.errors import BadInputError
-from include.storage import ContentStore, Store
+from include.storage import ContentStore
 from include.storage.content import content_key, md5_of
 from include.storage.threads import as_they_end
 from include.versions.folders import FileState, walk
@@ -60,10 +60,10 @@ def upload_folder(
     files = {relpath: md5 for relpath, state in found if (md5 := cache.md5(relpath, state)) is not None}
     sizes = {files[relpath]: state.size_bytes for relpath, state in found if relpath in files}
     unsure = [relpath for relpath, _ in found if files.get(relpath) not in known]
-    listed = present(content.store, len(unsure))
+    listed = present(content, len(unsure))
     there = {*known, *(listed or ())}
     to_send = [relpath for relpath in unsure if files.get(relpath) not in there]
-    sender = Sender(content.store, folder, there, is_all_known=listed is not None)
+    sender = Sender(content, folder, there, is_all_known=listed is not None)
     sent, sent_bytes, done = 0, 0, len(found) - len(to_send)
     for one in as_they_end(sender.send, to_send, THREADS_LOCAL if content.store.folder else THREADS):
         files[one.relpath], sizes[one.md5] = one.md5, one.size_bytes
@@ -76,22 +76,26 @@ def upload_folder(
     return Uploaded(files, sizes, sent, sent_bytes)
 
 
-def present(store: Store, wanted: int) -> set[str] | None:
-    """Md5s of the objects in the store, where listing them costs less than trying to put `wanted` of them; else None.
+def present(content: ContentStore, wanted: int) -> set[str] | None:
+    """Md5s of objects there to stay, where listing them costs less than trying to put `wanted` of them; else None.
 
-    Md5s spread evenly: one of the 256 prefixes tells how many there are.
+    Md5s spread evenly: one of the 256 prefixes tells how many there are. What `gc` condemned counts as absent: it is put again.
     """
+    store = content.store
     sample = sum(1 for _ in store.list("files/md5/00"))
     if sample * 256 > wanted * LISTED_PER_PUT:
         return None
-    return {found[1] + found[2] for entry in store.list("files/md5") if (found := KEY.fullmatch(entry.key))}
+    condemned = content.condemned.now()  # before the listing: include/versions/garbage.py
+    listed = {found[1] + found[2] for entry in store.list("files/md5") if (found := KEY.fullmatch(entry.key))}
+    return listed - condemned
 
 
 class Sender:
-    """What the threads share. `is_all_known`: what is not in `there` is not in the store."""
+    """What the threads share. `is_all_known`: what is not in `there` is not in the store, or condemned."""
 
-    def __init__(self, store: Store, folder: Path, there: set[str], is_all_known: bool) -> None:
-        self.store, self.folder, self.there, self.is_all_known = store, str(folder), there, is_all_known
+    def __init__(self, content: ContentStore, folder: Path, there: set[str], is_all_known: bool) -> None:
+        self.store, self.condemned, self.folder = content.store, content.condemned, str(folder)
+        self.there, self.is_all_known = there, is_all_known
         self.claiming = threading.Lock()
         self.bulky = threading.Semaphore(4)
 
@@ -112,6 +116,7 @@ class Sender:
         md5 = md5_of(data)
         if not self._claim(md5):
             return md5, len(data), False
+        self.condemned.spare(md5)
         if not self.is_all_known:
             return md5, len(data), self.store.create(content_key(md5), data)
         # Its bytes are its name, so overwriting is safe; the condition of a create costs the server a fifth more
@@ -131,7 +136,10 @@ class Sender:
         with open(path, "rb") as file:
             md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         size_bytes = os.stat(path).st_size
-        if not self._claim(md5) or (not self.is_all_known and self.store.exists(content_key(md5))):
+        if not self._claim(md5):
+            return md5, size_bytes, False
+        self.condemned.spare(md5)
+        if not self.is_all_known and self.store.exists(content_key(md5)):
             return md5, size_bytes, False
         self.store.write_chunks(content_key(md5), _checked_chunks(path, md5))
         return md5, size_bytes, True

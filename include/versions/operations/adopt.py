@@ -150,6 +150,7 @@ def by_md5(files: pa.Table, used: pa.ChunkedArray) -> Iterator[Lies]:
 def copied(step: StepRun[Any], one: Lies) -> bool:
     """Whether there was something to copy. Raises BadInputError where the object is not what was listed any more."""
     key = content_key(one.md5)
+    step.content.condemned.spare(one.md5)
     if step.store.exists(key):
         return False
     step.store.copy(one.key, key)

@@ -57,7 +57,7 @@ def apply(step: StepRun[Any], parents: Sequence[DatasetVersion], asked: ImportDv
     files = _tracked_files(remote, asked.digest)
     images = {md5 for relpath, md5 in files.items() if is_image(relpath)}
     wanted = sorted(set(files.values()))
-    source = Source(step.content, remote.store, asked.endpoint, present(step.store, len(wanted)) or set())
+    source = Source(step.content, remote.store, asked.endpoint, present(step.content, len(wanted)) or set())
     objects = {one.md5: one for one in as_they_end(lambda md5: source.take(md5, md5 in images), wanted, THREADS)}
     first = {files[relpath]: relpath for relpath in sorted(files, reverse=True)}  # of equal bytes the first path is the image's
     pictures = sorted(
