@@ -22,6 +22,7 @@ from include.storage.addresses import ModelName
 CHAMPION = "champion"
 OUTPUT_TAG = "visionloop.output"
 BUNDLE_TAG = "visionloop.bundle"
+DATASET_CARD_TAG = "visionloop.dataset_card"  # the key of its page, as Airflow shows it below /visionloop/artifacts/
 EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's pages are those for language models
 
 
@@ -80,6 +81,7 @@ class Lineage:
                 self._experiment(model), run_name=tags.get("visionloop.run_id"), tags={OUTPUT_TAG: output, **shown, **tags}
             )
             run_id = str(run.info.run_id)
+        self.set_tags(run_id, {DATASET_CARD_TAG: f"datasets/{dataset.name}/{dataset.version}.html"})
         source = f'{{"uri": "dataset://{dataset.label}"}}'
         used = Dataset(name=dataset.label, digest=dataset.digest, source_type="visionloop", source=source)
         self.client.log_inputs(run_id, [DatasetInput(used, [InputTag("mlflow.data.context", "training")])])

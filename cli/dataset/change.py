@@ -18,6 +18,7 @@ from include.errors import ConfigError
 from include.step.by_hand import step_by_hand
 from include.step.run import publish
 from include.storage.addresses import DatasetName
+from include.versions.card_page import publish_page
 from include.versions.derive import DeriveDataset, derive
 
 Name = Annotated[str | None, typer.Option("--name", help="the dataset that gets the version (default: the first parent's)")]
@@ -38,6 +39,7 @@ def derive_by_hand(parents: Sequence[str], do: dict[str, Any], name: str | None,
     addresses = ",".join(f"dataset://{parent.removeprefix('dataset://')}" for parent in parents)
     step = step_by_hand("derive_dataset", config, store, {"parents": addresses})
     version = publish(store, derive(step), step.output)
+    publish_page(step, version)
     if as_json:
         return show_json(version.model_dump(mode="json"))
     say(outcome(version))

@@ -19,7 +19,7 @@ ANNOTATION_COLUMNS = [
     "annotator", "reviewer", "job", "attributes",
 ]  # fmt: skip
 IMAGE_COLUMNS = [
-    "relpath", "md5", "size_bytes", "width_px", "height_px", "group", "split", "source", "checked_labels", "attributes",
+    "relpath", "md5", "size_bytes", "width_px", "height_px", "group", "split", "source", "checked_labels", "attributes", "phash",
 ]  # fmt: skip
 
 
@@ -42,6 +42,8 @@ class Contents:
         rows = to_frame(annotations)
         rows["md5"] = rows["image_id"].map(image_rows.set_index("image_id")["md5"])
         rows["class_name"] = rows["category_id"].map(dict(enumerate(classes, 1)))
+        if "phash" not in image_rows:  # a version made before there were any
+            image_rows["phash"] = None
         return cls(image_rows[IMAGE_COLUMNS], rows[ANNOTATION_COLUMNS])
 
     @classmethod

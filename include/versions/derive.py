@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from include.artifacts import DatasetVersion
 from include.errors import ConfigError, NothingToDo
 from include.step.step_run import StepRun, resolve_dataset
+from include.versions.duplicates import NearDuplicates, keep_apart
 from include.versions.operations import filter as filtering
 from include.versions.publish import Made, publish_derived, version_of_this_run
 
@@ -29,6 +31,9 @@ class DeriveDataset(BaseModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="versions stand at datasets/<name>/v<n>.json")
     do: Operation
+    near_duplicates: NearDuplicates = Field(
+        default_factory=NearDuplicates, description="pictures in different splits that look the same"
+    )
 
 
 def derive(step: StepRun[DeriveDataset]) -> DatasetVersion:
@@ -45,6 +50,7 @@ def derive(step: StepRun[DeriveDataset]) -> DatasetVersion:
     made = apply(step, parents, config.do)
     if made.contents.images.empty:
         raise NothingToDo(f"{operation} leaves no image: a version needs at least one")
+    made = replace(made, contents=keep_apart(step, made.contents, config.near_duplicates))
     version = publish_derived(step, config.name, operation, parents, made)
     step.log.info("%s  digest %s  %d bytes, %d of them new", version.label, version.digest, version.size_bytes, version.new_bytes)
     return version

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from include.artifacts import DatasetVersion
-from include.artifacts.tables import to_parquet
+from include.artifacts.tables import from_parquet, to_parquet
 from include.errors import NothingToDo
 from include.step.step_run import StepRun
 from include.storage import ContentStore
@@ -68,7 +68,7 @@ def publish_derived(
         step.store.write(f"{step.output}/report.html", made.report)
     while True:
         number = max(version_numbers(step.store, name), default=0)
-        if number and is_same(newest := read_version(step.store, name, number), fields):
+        if number and is_same(step.content, newest := read_version(step.store, name, number), fields):
             raise NothingToDo(f"{operation} changed nothing: {newest.label} has the same images and labels")
         version = step.card(
             DatasetVersion,
@@ -86,7 +86,10 @@ def publish_derived(
             return earlier
 
 
-def is_same(version: DatasetVersion, fields: dict[str, Any]) -> bool:
-    """Nothing but the number would be new."""
-    mine = ("digest", "classes", "images_table", "annotations_table")
-    return all(getattr(version, one) == fields[one] for one in mine)
+def is_same(content: ContentStore, version: DatasetVersion, fields: dict[str, Any]) -> bool:
+    """Nothing but the number would be new. That an image was hashed meanwhile is not news."""
+    if any(getattr(version, one) != fields[one] for one in ("digest", "classes", "annotations_table")):
+        return False
+    before, after = (from_parquet(content.get(md5)) for md5 in (version.images_table, fields["images_table"]))
+    columns = [name for name in after.column_names if name != "phash"]
+    return set(columns) <= set(before.column_names) and bool(before.select(columns).equals(after.select(columns)))

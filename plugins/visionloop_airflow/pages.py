@@ -1,6 +1,7 @@
 """Our pages in Airflow's web server: what steps wrote for people, and the way to MLflow. For those who may see the DAG.
 
 /visionloop/artifacts/runs/{dag}/{run}/{task}/…   a page or picture that a task wrote
+/visionloop/artifacts/datasets/{dataset}/v{n}.html  the card of a dataset version, for those who may see dataset__{dataset}
 /visionloop/mlflow/{dag}/{run}                    the MLflow run of a DAG run's training
 """
 
@@ -9,11 +10,12 @@ from __future__ import annotations
 import html
 import mimetypes
 import os
+import re
 from typing import Any
 
 import httpx
-from airflow.api_fastapi.core_api.security import requires_access_dag
-from fastapi import Depends, FastAPI, HTTPException
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from include.storage import open_store
@@ -28,6 +30,19 @@ may_see_dag = requires_access_dag(method="GET")  # finds {dag_id} in the path; 4
 app = FastAPI(title="Visionloop pages", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(may_see_dag)])
 
 
+def may_see_dataset(request: Request, user: GetUserDep) -> None:
+    """A dataset is seen by those who may see its DAG."""
+    requires_access_dag(method="GET", param_dag_id=f"dataset__{request.path_params['dataset']}")(request, user)
+
+
+@app.get("/artifacts/datasets/{dataset}/{page}", dependencies=[Depends(may_see_dataset)])
+def dataset_card(dataset: str, page: str) -> Response:
+    """The page of a dataset version."""
+    if not re.fullmatch(r"[a-z][a-z0-9_-]*/v[1-9][0-9]*\.html", f"{dataset}/{page}"):
+        raise HTTPException(404, "only the pages of dataset versions are shown here: datasets/<name>/v<number>.html")
+    return shown(f"datasets/{dataset}/{page}", "text/html")
+
+
 @app.get("/artifacts/runs/{dag_id}/{rest:path}")
 def artifact(dag_id: str, rest: str) -> Response:
     """An object of a DAG's runs, with the type that its name says."""
@@ -35,6 +50,11 @@ def artifact(dag_id: str, rest: str) -> Response:
     kind = mimetypes.guess_type(key)[0]
     if not {"", ".", ".."}.isdisjoint(key.split("/")) or kind not in SHOWN:
         raise HTTPException(404, "only pages and pictures below runs/ are shown here")
+    return shown(key, kind)
+
+
+def shown(key: str, kind: str | None) -> Response:
+    """The object at a key; a word of patience where there is none yet."""
     try:
         data = open_store(os.environ["VISIONLOOP_STORE"]).read(key)
     except FileNotFoundError:

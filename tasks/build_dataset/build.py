@@ -9,10 +9,11 @@ from include.artifacts.tables import from_parquet
 from include.errors import BadInputError, NothingToDo
 from include.step.run import StepRun
 from include.versions.contents import Contents
+from include.versions.duplicates import keep_apart
 from include.versions.history import card_address, version_numbers
 from include.versions.publish import describe
 from tasks.build_dataset.config import BuildDataset
-from tasks.build_dataset.merge import Checked, check_classes, merge
+from tasks.build_dataset.merge import Checked, check_classes, leave_out, merge
 
 
 def build_next(step: StepRun[BuildDataset]) -> DatasetVersion | None:
@@ -28,9 +29,10 @@ def build_next(step: StepRun[BuildDataset]) -> DatasetVersion | None:
     before = Contents.read(step.content, parent) if parent else Contents.empty()
     checked = [_checked(step, card) for card in fresh]
     check_classes(checked, before, config.classes)
-    after = merge(before, checked, config.split.by_split)
+    after = leave_out(merge(before, checked, config.split.by_split), config.leave_out)
     if after.images.empty:
         raise NothingToDo(f"{len(fresh)} new batches of checked labels, but not one accepted image in them")
+    after = keep_apart(step, after, config.near_duplicates)
     version = _write(step, after, parent, f"v{number + 1}", [card.standing_address for card in fresh])
     if not step.store.create(version.standing_address, version.to_bytes()):
         return None

@@ -76,9 +76,18 @@ def _new_rows(images: pd.DataFrame, came: pd.DataFrame, checked: Checked, fracti
             "source": checked.source,
             "checked_labels": checked.address,
             "attributes": came["attributes"].array,
+            "phash": None,
         },
         columns=IMAGE_COLUMNS,
     )
+
+
+def leave_out(contents: Contents, names: tuple[str, ...]) -> Contents:
+    """Without the images of these paths or md5s, and their labels."""
+    images, annotations = contents.images, contents.annotations
+    kept = images[~(images["relpath"].isin(names) | images["md5"].isin(names))].reset_index(drop=True)
+    of_kept = annotations[annotations["md5"].isin(kept["md5"])].reset_index(drop=True)
+    return replace(contents, images=kept, annotations=of_kept)
 
 
 def check_classes(checked: list[Checked], parent: Contents, classes: tuple[str, ...]) -> None:

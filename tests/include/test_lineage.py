@@ -44,6 +44,7 @@ def test_training_has_parameters_dataset_and_tags(lineage: Lineage) -> None:
     run = lineage.client.get_run(start(lineage, "fields"))
     assert run.data.params == {"epochs": "3", "seed": "0"}
     assert run.data.tags["visionloop.output"] == "runs/m/r1/train"
+    assert run.data.tags["visionloop.dataset_card"] == "datasets/trees/v1.html"
     (used,) = run.inputs.dataset_inputs
     assert (used.dataset.name, used.dataset.digest) == ("trees:v1", DATASET.digest)
     assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "training")]

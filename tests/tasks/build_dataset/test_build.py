@@ -73,14 +73,15 @@ def test_next_version_adds_and_costs_what_changed(datasets: Any) -> None:
     assert [row["md5"] for row in datasets.images(second)][:2] == [row["md5"] for row in datasets.images(first)]
 
 
-def test_image_bytes_are_never_read(datasets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    datasets.check([1, 2])
-    hashes = {md5_of(picture(seed)) for seed in (1, 2)}
+def test_each_image_is_read_once_for_all_versions(datasets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     get = ContentStore.get
     monkeypatch.setattr(ContentStore, "get", lambda self, md5: read.append(md5) or get(self, md5))  # type: ignore[func-returns-value]
-    datasets.build("r1")
-    assert not hashes & set(read)
+    for run, seeds in (("r1", range(6)), ("r2", range(3, 9))):
+        datasets.check(list(seeds), boxes=1 + len(read))
+        datasets.build(run)
+    assert sorted(set(read) & {md5_of(picture(seed)) for seed in range(9)}) == sorted(md5_of(picture(seed)) for seed in range(9))
+    assert [read.count(md5_of(picture(seed))) for seed in range(9)] == [1] * 9
 
 
 def test_nothing_new_is_nothing_to_do(datasets: Any) -> None:

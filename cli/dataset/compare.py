@@ -1,0 +1,56 @@
+"""diff: what changed between two versions, down to the box."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.dataset.app import Json, Version, app, open_here, show_json, show_table, version_at
+from cli.home import say
+
+Html = Annotated[Path | None, typer.Option("--html", help="write a page with pictures of what changed", metavar="FILE")]
+
+
+@app.command()
+def diff(before: Version, after: Version, json: Json = False, html: Html = None) -> None:
+    """Images and boxes that came, went, moved or were relabelled; by class, job and person."""
+    from include.storage import ContentStore
+    from include.versions.diff import Tables, compare
+    from include.versions.diff_page import render
+
+    store = open_here()
+    content = ContentStore(store)
+    one, other = version_at(store, before), version_at(store, after)
+    tables = [Tables.read(content, version) for version in (one, other)]
+    found = compare(*tables)
+    if html is not None:
+        html.write_bytes(render(found, one.label, other.label, content.get))
+    if json:
+        return show_json({"before": one.label, "after": other.label, **as_json(found)})
+    say(f"{one.label} → {other.label}")
+    show_table(
+        ["", *found.image_counts(), "unchanged"], [["images", *found.image_counts().values(), found.unchanged_images]]
+    )
+    show_table(["", *found.box_counts(), "unchanged"], [["boxes", *found.box_counts().values(), found.unchanged_boxes]])
+    for column in ("class_name", "job", "annotator", "reviewer") if len(found.boxes) else ():
+        rows = [[name, *counts.values()] for name, counts in found.by(column).items()]
+        show_table([column.removesuffix("_name"), *found.box_counts()], rows)
+    if html is not None:
+        say(f"pictures: {html}")
+
+
+def as_json(found: Any) -> dict[str, Any]:
+    """Counts, sums, and every change."""
+    import pandas as pd
+
+    def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+        plain = frame.astype(object)
+        return plain.where(plain.notna(), None).to_dict("records")
+
+    return {
+        "images": {**found.image_counts(), "unchanged": found.unchanged_images, "changes": records(found.images)},
+        "boxes": {**found.box_counts(), "unchanged": found.unchanged_boxes, "changes": records(found.boxes)},
+        "by": {column: found.by(column) for column in ("class_name", "job", "annotator", "reviewer")},
+    }
