@@ -30,9 +30,7 @@ def diff(before: Version, after: Version, json: Json = False, html: Html = None)
     if json:
         return show_json({"before": one.label, "after": other.label, **as_json(found)})
     say(f"{one.label} → {other.label}")
-    show_table(
-        ["", *found.image_counts(), "unchanged"], [["images", *found.image_counts().values(), found.unchanged_images]]
-    )
+    show_table(["", *found.image_counts(), "unchanged"], [["images", *found.image_counts().values(), found.unchanged_images]])
     show_table(["", *found.box_counts(), "unchanged"], [["boxes", *found.box_counts().values(), found.unchanged_boxes]])
     for column in ("class_name", "job", "annotator", "reviewer") if len(found.boxes) else ():
         rows = [[name, *counts.values()] for name, counts in found.by(column).items()]

@@ -112,7 +112,9 @@ def provenance(version: DatasetVersion) -> list[list[str]]:
     facts = {
         "operation": version.operation,
         "parameters": json.dumps(parameters, ensure_ascii=False),
-        "parents": ", ".join(parent.removeprefix("datasets/").removesuffix(".json").replace("/", ":") for parent in version.parents),
+        "parents": ", ".join(
+            parent.removeprefix("datasets/").removesuffix(".json").replace("/", ":") for parent in version.parents
+        ),
         "started by": f"{by.started_by} ({by.dag_id} {by.run_id})",
         "when": f"{by.ended_at:%Y-%m-%d %H:%M:%S} UTC, in {by.duration_s:.1f} s",
         "cost": f"{by.cost.amount:.4f} {by.cost.currency}",

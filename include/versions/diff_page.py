@@ -50,7 +50,9 @@ def sums(diff: Diff, level: int = 2) -> list[str]:
 
 
 def legend() -> str:
-    keys = {f"{change} (before: dashed)" if change in ("moved", "relabelled") else change: COLOURS[change] for change in BOX_CHANGES}
+    keys = {
+        f"{change} (before: dashed)" if change in ("moved", "relabelled") else change: COLOURS[change] for change in BOX_CHANGES
+    }
     return f"<div class=dark>{pages.legend(keys)}</div>"
 
 
@@ -90,4 +92,8 @@ def image_table(diff: Diff) -> list[str]:
              for what in ("relpath", "split") for side in ("before", "after"))]
             for one in diff.images.head(IMAGES).to_dict("records")]  # fmt: skip
     more = [pages.paragraph(f"and {len(diff.images) - IMAGES:,} more", "soft")] if len(diff.images) > IMAGES else []
-    return [pages.heading("Images"), pages.table(["", "path before", "path after", "split before", "split after"], rows, "words"), *more]
+    return [
+        pages.heading("Images"),
+        pages.table(["", "path before", "path after", "split before", "split after"], rows, "words"),
+        *more,
+    ]

@@ -76,7 +76,9 @@ def test_a_page_of_a_picture_that_cannot_be_read_is_made_all_the_same(versions, 
     images = [{"relpath": "images/a.png"}, {"relpath": "images/b.png", "data": png("images/b.png")}]
     moved = [{"image": "images/a.png", "class_name": "Tree", "box": (5, 4, 20, 20)}]
     made = put_version(versions, "trees", ("Tree", "Bush"), images, moved)
-    (broken,) = (path for path in (tmp_path / "store/files/md5").rglob("*") if path.is_file() and path.read_bytes() == png("images/a.png"))
+    (broken,) = (
+        path for path in (tmp_path / "store/files/md5").rglob("*") if path.is_file() and path.read_bytes() == png("images/a.png")
+    )
     broken.write_bytes(b"no picture")
     failed = CliRunner().invoke(app, ["dataset", "diff", "trees:v2", made.label, "--html", str(tmp_path / "diff.html")])
     assert "the bytes changed" in str(failed.exception)
