@@ -5,7 +5,7 @@ ENVIRONMENTS := airflow data torch mlflow cli
 SOURCES := plugins dags include tasks cli images benchmarks tests
 
 .DEFAULT_GOAL := check
-.PHONY: check help demo up down setup setup-dev lint test acceptance images lock
+.PHONY: check help demo up down setup setup-dev lint test images lock
 
 check: lint test  ## lint and test (what CI runs)
 
@@ -41,6 +41,3 @@ lint: setup-dev  ## ruff, mypy --strict, import walls
 
 test: setup-dev  ## all tests that this machine can run
 	@tests/run.sh
-
-acceptance: setup-dev  ## the long ones: the demo, a loop in containers, the browser
-	@tests/run.sh -m acceptance

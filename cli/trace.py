@@ -79,4 +79,7 @@ def show_trace(model: str, as_json: bool) -> None:
     if as_json:
         say(json.dumps({"model": name.name, "version": version.version, "chain": as_dict(link)}, indent=1))
         return
-    Console(highlight=False, markup=False, soft_wrap=True).print(_grow(Tree(f"{name.name} version {version.version}"), link))
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 1000  # a pipe has no width: nothing is wrapped or cut
+    console.print(_grow(Tree(f"{name.name} version {version.version}"), link))

@@ -1,8 +1,7 @@
-"""filter, exclude (and every other operation): a new version from others. Nothing that stands is changed."""
+"""filter, exclude, merge (and every other operation): a new version from others. Nothing that stands is changed."""
 
 from __future__ import annotations
 
-import json as json_text
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from cli.dataset.app import Json, Version, app, open_here, show_json
 from cli.home import say
 from cli.summary import outcome
+from include.artifacts import DatasetVersion
 from include.definitions.problems import flatten
 from include.errors import ConfigError
 from include.step.by_hand import step_by_hand
@@ -40,6 +40,11 @@ def derive_by_hand(parents: Sequence[str], do: dict[str, Any], name: str | None,
     step = step_by_hand("derive_dataset", config, store, {"parents": addresses})
     version = publish(store, derive(step), step.output)
     publish_page(step, version)
+    tell(version, as_json)
+
+
+def tell(version: DatasetVersion, as_json: bool) -> None:
+    """What came of an operation."""
     if as_json:
         return show_json(version.model_dump(mode="json"))
     say(outcome(version))
@@ -47,32 +52,51 @@ def derive_by_hand(parents: Sequence[str], do: dict[str, Any], name: str | None,
         say(f"  {what.replace('_', ' ')}: {count}")
 
 
-def condition(text: str) -> dict[str, Any]:
-    """`site == north` → what the filter operation is told."""
-    found = re.fullmatch(r"\s*(\S+)\s*(==|!=|<=|>=|<|>|\bnot in\b|\bin\b|\bcontains\b)\s*(.+?)\s*", text)
-    if not found:
-        raise ConfigError(f"--where: got {text!r}, expected <column> ==|!=|<|<=|>|>=|in|not in|contains <value>")
-    column, comparison, value = found.groups()
-    several = [plain(one) for one in value.split(",")]
-    return {"column": column, "is": comparison, "value": several if comparison.endswith("in") else plain(value)}
-
-
-def plain(text: str) -> Any:
-    """A number or a truth value where the text is one; else the text."""
-    try:
-        value = json_text.loads(text)
-    except ValueError:
-        return text.strip().strip("'\"")
-    return value if isinstance(value, int | float | bool | str) else text.strip()
-
-
 @app.command("filter")
 def keep_only(version: Version, where: Where, name: Name = None, json: Json = False) -> None:
     """Keep only what meets every condition."""
-    derive_by_hand([version], {"operation": "filter", "where": [condition(one) for one in where]}, name, json)
+    derive_by_hand([version], {"operation": "filter", "where": where}, name, json)
 
 
 @app.command()
 def exclude(version: Version, where: Where, name: Name = None, json: Json = False) -> None:
     """Leave out what meets every condition."""
-    derive_by_hand([version], {"operation": "exclude", "where": [condition(one) for one in where]}, name, json)
+    derive_by_hand([version], {"operation": "exclude", "where": where}, name, json)
+
+
+@app.command()
+def merge(
+    versions: Annotated[
+        list[str], typer.Argument(help="two or more; their order is that of `first` and `last`", metavar="VERSION…")
+    ],
+    labels: Annotated[str, typer.Option(help="whose labels stand on an image of several: first, last, union or error")] = "last",
+    splits: Annotated[
+        str, typer.Option(help="of images in different splits: protect (test before val before train) or error")
+    ] = "protect",
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map", help="[<parent>/]<class>=<new name>, as car=vehicle or signs:v2/pole=post; nothing after = drops it"
+        ),
+    ] = None,
+    classes: Annotated[str | None, typer.Option(help="of the result, in order, comma-separated")] = None,
+    name: Name = None,
+    json: Json = False,
+) -> None:
+    """One version from several. The same image is taken once; none leaves the test split."""
+    do: dict[str, Any] = {"operation": "merge", "labels": labels, "splits": splits, "map": {}, "map_of": {}}
+    for one in rename or ():
+        parent, old, new = parse_rename(one)
+        (do["map_of"].setdefault(parent, {}) if parent else do["map"])[old] = new
+    if classes:
+        do["classes"] = classes.split(",")
+    derive_by_hand(versions, do, name, json)
+
+
+def parse_rename(text: str) -> tuple[str | None, str, str | None]:
+    """`signs:v2/pole=post` → parent, old class, new class. A class may hold a slash where no parent stands before it."""
+    old, equals, new = text.partition("=")
+    if not equals or not old:
+        raise ConfigError(f"--map: got {text!r}, expected [<parent>/]<old class>=<new class>, or <old class>= to drop its boxes")
+    found = re.fullmatch(r"([a-z][a-z0-9_-]*(?::v[1-9][0-9]*)?)/(.+)", old)
+    return (found[1], found[2], new or None) if found else (None, old, new or None)

@@ -16,7 +16,10 @@ from include.storage import Store
 from include.storage.addresses import DatasetName
 from include.storage.content import in_threads
 from include.versions import aliases
+from include.versions.access import accesses
 from include.versions.history import read_version, version_numbers
+
+LAST_READS = 5
 
 
 def datasets(store: Store) -> list[str]:
@@ -64,8 +67,9 @@ def show(version: Version, json: Json = False) -> None:
     card = version_at(store, version)
     models = models_trained_on(store, card)
     pointing = [alias for alias, number in aliases.current(store, card.name).items() if number == card.version]
+    read_by = [one.model_dump(mode="json") for one in accesses(store, card, last=LAST_READS)]
     if json:
-        return show_json({**card.model_dump(mode="json"), "aliases": pointing, "models": models})
+        return show_json({**card.model_dump(mode="json"), "aliases": pointing, "models": models, "read_by": read_by})
     by = card.made_by
     facts = {
         "digest": f"{card.digest}  (dvc: md5 {card.digest}.dir)",
@@ -77,6 +81,7 @@ def show(version: Version, json: Json = False) -> None:
         "size": f"{card.size_bytes:,} bytes, {card.new_bytes:,} of them new",
         "aliases": ", ".join(pointing) or "none",
         "models": ", ".join(models) or "none promoted",
+        "read by": "; ".join(f"{one['who']} {one['when'][:10]} ({one['what']})" for one in read_by) or "nobody, by hand",
     }
     say(card.label)
     show_table(["", ""], list(facts.items()))

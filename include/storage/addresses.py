@@ -5,6 +5,7 @@
     labels/<source>/checked/<id>.json       the same batches, validated
     datasets/<name>/v<n>.json               dataset versions
     datasets/<name>/aliases/<alias>/<n>.json   every move of a version's movable name
+    datasets/<name>/access/<version>/…json  who took a version out of the store by hand
     models/<name>/promotions/<n>.json       every decision on a challenger, in order
 
 A movable name (`dataset://trees:latest`, `model://trees@champion`) is frozen when a run first uses it.

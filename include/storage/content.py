@@ -1,6 +1,7 @@
 """Bytes by content: every file once, under the md5 of its bytes, in exactly the layout of a DVC remote.
 
-Layout: files/md5/<first 2 hex>/<other 30>, as DVC 3 writes and reads it.
+Layout: files/md5/<first 2 hex>/<other 30>, as DVC 3 writes and reads it. Bytes that were adopted where they lay
+(include/storage/adopted.py) are read from there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from include.errors import BadInputError
+from include.storage.adopted import Adopted
 from include.storage.store import Store
 
 T = TypeVar("T")
@@ -38,6 +40,7 @@ class ContentStore:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.adopted = Adopted(store)
 
     def put(self, data: bytes, suffix: str = "") -> str:
         """Keep `data`; returns its md5 (+ suffix). Bytes already there are not sent again."""
@@ -48,13 +51,36 @@ class ContentStore:
 
     def get(self, md5: str) -> bytes:
         """The bytes, checked against their name. Raises BadInputError if they are missing or changed."""
+        if (data := self._adopted(md5, self.adopted.known(md5))) is not None:
+            return data
         key = content_key(md5)
         try:
             data = self.store.read(key)
         except FileNotFoundError:
-            raise BadInputError(
-                f"{self.store.url}/{key}: missing, but a card names it; restore the bucket from its backup"
-            ) from None
+            return self._adopted_only(md5)
         if (found := md5_of(data)) != md5.removesuffix(".dir"):
             raise BadInputError(f"{self.store.url}/{key}: the bytes changed: md5 {found}, expected {md5}; restore the object")
         return data
+
+    def _adopted(self, md5: str, keys: list[str]) -> bytes | None:
+        """From the first of the keys that still holds these bytes."""
+        for key in keys:
+            try:
+                data = self.store.read(key)
+            except FileNotFoundError:
+                continue
+            if md5_of(data) == md5:
+                return data
+        return None
+
+    def _adopted_only(self, md5: str) -> bytes:
+        """Of bytes that lie nowhere else."""
+        keys = self.adopted.keys(md5)
+        if (data := self._adopted(md5, keys)) is not None:
+            return data
+        if not keys:
+            raise BadInputError(
+                f"{self.store.url}/{content_key(md5)}: missing, but a card names it; restore the bucket from its backup"
+            )
+        said = ", ".join(f"{self.store.url}/{key} {'changed' if self.store.exists(key) else 'went away'}" for key in keys)
+        raise BadInputError(f"{said} since it was adopted, expected md5 {md5}; restore the object, or adopt again")

@@ -19,6 +19,8 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 
 from include.errors import ConfigError
 
+CHUNK_BYTES = 4 * 2**20
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -40,9 +42,38 @@ class Store:
     def read(self, key: str) -> bytes:
         return bytes(obstore.get(self.backend, key).bytes())
 
+    def chunks(self, key: str) -> Iterator[obstore.Bytes | bytes]:
+        """The bytes in pieces: a small object whole, a large one a few MB at a time."""
+        answer = obstore.get(self.backend, key)
+        if answer.meta["size"] <= CHUNK_BYTES:
+            yield answer.bytes()
+        else:
+            yield from answer.stream(min_chunk_size=CHUNK_BYTES)
+
+    def start_of(self, key: str, length: int) -> bytes:
+        """The first bytes, fewer where there are not so many. An empty object has none."""
+        return bytes(obstore.get_range(self.backend, key, start=0, length=length)) if length else b""
+
+    def copy(self, key: str, to: str) -> None:
+        """Within the store: no byte comes here."""
+        obstore.copy(self.backend, key, to)
+
     def write(self, key: str, data: bytes) -> None:
         """Write or overwrite. For what may change: logs, progress, pages."""
         obstore.put(self.backend, key, data)
+
+    def write_whole(self, key: str, data: bytes) -> None:
+        """Write or overwrite in one request, whatever the size: so the entry's etag is the md5."""
+        obstore.put(self.backend, key, data, use_multipart=False)
+
+    def write_chunks(self, key: str, chunks: Iterator[bytes]) -> None:
+        """Write or overwrite what is too large for memory. The key holds nothing new if `chunks` raises."""
+        obstore.put(self.backend, key, chunks, use_multipart=True, chunk_size=CHUNK_BYTES * 2, max_concurrency=2)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the objects lie as files, for a file:// store."""
+        return Path(urlparse(self.url).path) if self.url.startswith("file:") else None
 
     def create(self, key: str, data: bytes) -> bool:
         """Write only where nothing is yet. True if this call wrote it, False if the key was taken."""
@@ -73,15 +104,20 @@ class Store:
             return
 
 
-def open_store(url: str) -> Store:
-    """The store at `url`. Raises ConfigError for a URL it cannot serve."""
+def environment_endpoint() -> str | None:
+    """Of the S3 server; None: the region's own."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+
+
+def open_store(url: str, endpoint: str | None = None) -> Store:
+    """The store at `url`; of the S3 server at `endpoint`, or the environment's. Raises ConfigError for a URL it cannot serve."""
     parts = urlparse(url)
     if parts.scheme == "file":
         folder = Path(parts.path)
         folder.mkdir(parents=True, exist_ok=True)
         return Store(url, LocalStore(folder))
     if parts.scheme == "s3" and parts.netloc:
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+        endpoint = endpoint or environment_endpoint()
         backend = S3Store(
             parts.netloc,
             prefix=parts.path.strip("/") or None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,15 +13,23 @@ from include.artifacts import DatasetVersion
 from include.errors import ConfigError, NothingToDo
 from include.step.step_run import StepRun, resolve_dataset
 from include.versions.duplicates import NearDuplicates, keep_apart
+from include.versions.operations import adopt, import_dvc, merge, transform
 from include.versions.operations import filter as filtering
 from include.versions.publish import Made, publish_derived, version_of_this_run
 
-Operation = Annotated[filtering.Filter, Field(description="which one, and its parameters")]
+Operation = Annotated[
+    filtering.Filter | transform.Transform | merge.Merge | adopt.Adopt | import_dvc.ImportDvc,
+    Field(discriminator="operation", description="which one, and its parameters"),
+]
 Apply = Callable[[StepRun[Any], Sequence[DatasetVersion], Any], Made]
 # operation → what does it, fewest and most parents
 OPERATIONS: dict[str, tuple[Apply, int, int]] = {
     "filter": (filtering.apply, 1, 1),
     "exclude": (filtering.apply, 1, 1),
+    "transform": (transform.apply, 1, 1),
+    "merge": (merge.apply, 2, 10_000),
+    "adopt": (adopt.apply, 0, 0),
+    "import_dvc": (import_dvc.apply, 0, 0),
 }
 
 
@@ -59,5 +68,5 @@ def derive(step: StepRun[DeriveDataset]) -> DatasetVersion:
 def read_parents(step: StepRun[Any]) -> list[DatasetVersion]:
     """The versions that `parents` names, in its order; movable names are frozen for the run first."""
     named = [address for address in step.addresses["parents"].split(",") if address]
-    keys = [step.freeze(address, lambda address=address: resolve_dataset(step.store, address)) for address in named]
+    keys = [step.freeze(address, partial(resolve_dataset, step.store, address)) for address in named]
     return [step.card_at("parents", DatasetVersion, key) for key in keys]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,24 +22,32 @@ RECENT = 20  # versions among which a killed try looks for its own: others may h
 
 @dataclass(frozen=True)
 class Made:
-    """What an operation made, before it is a version. `counts` go into the card, `report` (HTML) beside it."""
+    """What an operation made, before it is a version. `counts` go into the card, `report` (HTML) beside it.
+
+    `files` (md5 by relpath) is the listing where it is given from outside, as by an import; `sizes` (bytes by md5) of those of
+    them that are not images. Else the listing is the images and our COCO files.
+    """
 
     contents: Contents
     classes: tuple[str, ...]
     counts: dict[str, int] = field(default_factory=dict)
     report: bytes | None = None
+    files: Mapping[str, str] | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 def describe(
-    content: ContentStore, name: str, classes: Sequence[str], contents: Contents, parents: Iterable[DatasetVersion]
-) -> dict[str, Any]:
+    content: ContentStore, name: str, classes: Sequence[str], contents: Contents, parents: Iterable[DatasetVersion],
+    files: Mapping[str, str] | None = None, sizes: Mapping[str, int] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """A card's fields that follow from the contents; all bytes that they name are stored. Image bytes are there already."""
     images, annotations = version_tables(contents, classes)
-    sizes = dict(zip(images["md5"].to_pylist(), images["size_bytes"].to_pylist(), strict=True))
-    files = dict(zip(images["relpath"].to_pylist(), images["md5"].to_pylist(), strict=True))
-    for relpath, data in coco_files(name, classes, images, annotations).items():
-        files[relpath] = content.put(data)
-        sizes[files[relpath]] = len(data)
+    sizes = {**(sizes or {}), **dict(zip(images["md5"].to_pylist(), images["size_bytes"].to_pylist(), strict=True))}
+    if files is None:
+        files = dict(zip(images["relpath"].to_pylist(), images["md5"].to_pylist(), strict=True))
+        for relpath, data in coco_files(name, classes, images, annotations).items():
+            files[relpath] = content.put(data)
+            sizes[files[relpath]] = len(data)
     had = {md5 for parent in parents for md5 in read_listing(content, parent.digest).values()}
     return {
         "digest": put_listing(content, files),
@@ -63,7 +71,7 @@ def publish_derived(
     step: StepRun[Any], name: str, operation: str, parents: Sequence[DatasetVersion], made: Made
 ) -> DatasetVersion:
     """The next version of `name`, standing. Raises NothingToDo where its newest version is the same already."""
-    fields = describe(step.content, name, made.classes, made.contents, parents)
+    fields = describe(step.content, name, made.classes, made.contents, parents, made.files, made.sizes)
     if made.report is not None:
         step.store.write(f"{step.output}/report.html", made.report)
     while True:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import Asset, AssetWatcher, CronTriggerTimetable
+from airflow.sdk import Asset, AssetAlias, AssetWatcher, CronTriggerTimetable
 
 from include.definitions import SourceDefinition
 from visionloop_airflow.label_watch import NewDeliveries
@@ -27,6 +27,11 @@ def checked_labels(source: str) -> Asset:
 
 def dataset(name: str) -> Asset:
     return Asset(f"dataset/{name}", uri=f"x-visionloop://dataset/{name}")
+
+
+def whichever_dataset() -> AssetAlias:
+    """Stands for `dataset(name)` where a form says the name."""
+    return AssetAlias("whichever_dataset")
 
 
 def champion(model: str) -> Asset:

@@ -28,6 +28,11 @@ def dataset(name: str, version: str) -> ArtifactRef:
     return ArtifactRef("dataset_version", f"dataset://{name}:{version}")
 
 
+def dataset_versions(names: str) -> ArtifactRef:
+    """Several versions by name, comma-separated; none for what is made from files."""
+    return ArtifactRef("dataset_version[]", names)
+
+
 def checked_labels(sources: Iterable[str]) -> ArtifactRef:
     """Every validated batch of these sources."""
     return ArtifactRef("checked_labels[]", ",".join(f"labels/{source}/checked" for source in sources))

@@ -19,6 +19,7 @@ FOR_STEPS = (
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
     "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN",
 )  # fmt: skip
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 Runtime = Literal["process", "docker"]
 
 
@@ -76,9 +77,11 @@ def git_commit() -> str:
         return "unknown"
 
 
-def addresses_and_secrets() -> dict[str, str]:
-    """What every step needs to reach the store and MLflow."""
-    return {name: value for name in FOR_STEPS if (value := os.environ.get(name))}
+def addresses_and_secrets(step: str) -> dict[str, str]:
+    """What a step needs to reach the store and MLflow. `AWS_ACCESS_KEY_ID__<STEP>` brings keys of its own, all or none."""
+    own = {name: value for name in KEYS if (value := os.environ.get(f"{name}__{step.upper()}"))}
+    shared = {name: value for name in FOR_STEPS if (value := os.environ.get(name))}
+    return {name: value for name, value in shared.items() if name not in KEYS} | own if own else shared
 
 
 def docker_network() -> str:

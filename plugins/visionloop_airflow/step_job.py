@@ -17,10 +17,11 @@ from airflow.sdk import BaseOperator, Context, ResumableJobMixin
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from include.step.plate import StepPlate
-from include.storage.addresses import clean, run_folder
+from include.storage.addresses import CARD, clean, run_folder, task_folder
 from visionloop_airflow import settings
 from visionloop_airflow.log_lines import LogLines
 from visionloop_airflow.outcomes import StepLost, raise_outcome
+from visionloop_airflow.outlet_events import read_card, tell
 from visionloop_airflow.refs import RUN_FOLDER
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class StepJob(ResumableJobMixin, BaseOperator):
         except AirflowTaskTimeout:
             self.on_kill()
             raise
+        if self.outlets and (events := context.get("outlet_events")) is not None:
+            tell(self.outlets, events, read_card(f"{task_folder(ti.dag_id, ti.run_id, ti.task_id)}/{CARD}"))
 
     def submit_job(self, context: Context) -> str:
         ti = context["ti"]
@@ -95,10 +98,13 @@ class StepJob(ResumableJobMixin, BaseOperator):
         folder = run_folder(ti.dag_id, ti.run_id)
         arguments = ["--output", f"{folder}/{ti.task_id}", "--config", json.dumps(self.config)]
         for name, address in self.addresses.items():
-            arguments += ["--input", f"{name}={address.replace(RUN_FOLDER, folder)}"]
+            # a template of nothing, rendered as a native object, is None
+            arguments += ["--input", f"{name}={(address or '').replace(RUN_FOLDER, folder)}"]
         identity = {"DAG_ID": ti.dag_id, "RUN_ID": ti.run_id, "TASK_ID": ti.task_id, "STARTED_BY": started_by(context)}
         identity |= {"GIT_COMMIT": settings.git_commit(), "ENVIRONMENT": self.environment_name(), "RUNTIME": settings.runtime()}
-        environment = settings.addresses_and_secrets() | {f"VISIONLOOP_{name}": value for name, value in identity.items()}
+        environment = settings.addresses_and_secrets(self.plate.name) | {
+            f"VISIONLOOP_{name}": value for name, value in identity.items()
+        }
         labels = {LABEL: self.plate.name, "visionloop.dag": ti.dag_id, "visionloop.run": ti.run_id, "visionloop.task": ti.task_id}
         self._job = job
         self.start(job, arguments, environment, labels | {"visionloop.home": str(settings.home())})

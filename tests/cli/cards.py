@@ -64,7 +64,7 @@ def write_lineage(store: Store, number: int = 1) -> dict[str, str]:
     ref = {"dataset": put(store, version, "dataset__trees", run)}
     checkpoint = Checkpoint(
         made_by=made("train_detector", run), inputs=ref, config={}, model="trees", dataset=version.label, dataset_digest=X,
-        classes=("Tree",), detector={}, best_weights=X, last_weights=X, best_epoch=1, epochs=2, metrics={"val_ap50": 0.5},
+        classes=("Tree",), detector={}, best_weights=X, last_weights=X, best_epoch=1, epochs=2, metrics={"val/ap50": 0.5},
         warm_started_from=None, reference=Reference(image=X, detections=()), mlflow_run_id="m",
     )  # fmt: skip
     ref = {"checkpoint": put(store, checkpoint, "model__trees", run)}

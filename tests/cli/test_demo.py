@@ -45,6 +45,7 @@ def test_the_summary_names_versions_labels_scores_and_the_champion(store):
     text = summary(store, Stack(ports={"airflow": 1, "mlflow": 2, "s3": 3}, password="open sesame"), seconds=90)
     for told in (
         "The loop ran in 1.5 minutes", "8 boxes accepted, 1 rejected (known_class 1)", "trees:v1", "trees:v2", "AP50 0.500",
-        "promoted: first", "Champion: trees version 2", "http://127.0.0.1:1   login admin, password open sesame", "http://127.0.0.1:2",
+        "trees: promoted: AP50 0.500, no champion yet\n    first\n",
+        "Champion: trees version 2", "http://127.0.0.1:1   login admin, password open sesame", "http://127.0.0.1:2",
     ):  # fmt: skip
         assert told in text, told

@@ -31,7 +31,7 @@ def test_the_chain_reaches_the_delivery(run):
     result = run("trees@champion")
     assert result.exit_code == 0
     in_order = [
-        "trees version 3", "trees:1", "val_ap50 0.500", "trees:v1", "known_class 1", "3 images, 9 boxes",
+        "trees version 3", "trees:1", "val/ap50 0.500", "trees:v1", "known_class 1", "3 images, 9 boxes",
         "inbox/trees/batch-1/annotations.json",
     ]  # fmt: skip
     places = [result.output.index(text) for text in in_order]

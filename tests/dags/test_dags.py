@@ -10,6 +10,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = ROOT / "dags"
+OPERATIONS = ("filter", "exclude", "merge", "transform", "adopt")
 EDGES = {
     "labels__trees": {("ingest_labels", "validate_annotations")},
     "dataset__trees": set(),
@@ -23,13 +24,18 @@ EDGES = {
         ("test_bundle", "promote_model"),
     },
     "reap_steps": set(),
+    "dataset_alias": set(),
+    **{f"dataset_{name}": set() for name in OPERATIONS},
 }
 TASKS = {
     "labels__trees": {"ingest_labels", "validate_annotations"},
     "dataset__trees": {"build_dataset"},
     "model__trees": {"train_detector", "pack_model", "evaluate_model", "test_bundle", "promote_model"},
     "reap_steps": {"reap_steps"},
+    "dataset_alias": {"move_alias"},
+    **{f"dataset_{name}": {"derive_dataset"} for name in OPERATIONS},
 }
+BY_HAND = {"reap_steps", "dataset_alias", *(f"dataset_{name}" for name in OPERATIONS)}  # whatever the definitions say
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +86,9 @@ def test_each_dag_is_started_by_the_asset_of_the_one_before(bag):
     assert outlets("labels__trees", "validate_annotations") == awaited("dataset__trees") == {"labels/trees"}
     assert outlets("dataset__trees", "build_dataset") == awaited("model__trees") == {"dataset/trees"}
     assert outlets("model__trees", "promote_model") == {"champion/trees"}
+    for name in OPERATIONS:  # the form says which dataset: the event names it (tests/plugins/test_outlet_events.py)
+        assert outlets(f"dataset_{name}", "derive_dataset") == {"whichever_dataset"}
+        assert bag.dags[f"dataset_{name}"].schedule is None
 
 
 def test_the_form_takes_the_definitions_values_and_refuses_nonsense(bag):
@@ -150,7 +159,7 @@ def test_a_value_of_which_no_dag_can_be_made_is_named_too(definitions, file, lin
     needed = {"models": "owner: ada\ndataset: cells", "sources": "owner: ada\nkind: coco\nprefix: inbox/x"}
     definitions(file, f"{needed[file.split('/')[0]]}\n{line}")
     bag = load(DAGS)
-    assert bag.dags.keys() == {"labels__lab", "dataset__cells", "model__good", "reap_steps"}
+    assert bag.dags.keys() == {"labels__lab", "dataset__cells", "model__good", *BY_HAND}
     (error,) = bag.import_errors.values()
     assert f"include/{said}" in error
 

@@ -49,13 +49,14 @@ def test_the_step_is_told_who_runs_it_and_no_secret_of_airflows(operator, contex
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "airflow's own secret")
     shown = tmp_path / "shown.json"
     step = operator(show=str(shown))
-    step.addresses = {"bundle": "{run_folder}/pack_model/card.json", "dataset": "dataset://cells:latest"}
+    step.addresses = {"bundle": "{run_folder}/pack_model/card.json", "dataset": "dataset://cells:latest", "parents": None}
     step.execute(context)
     told = read_shown(shown)
     run = "runs/model__cells/manual__2026-01-01T00_00_00_00_00"
     assert told["argv"][told["argv"].index("--output") + 1] == f"{run}/fake"
     assert f"bundle={run}/pack_model/card.json" in told["argv"]
     assert "dataset=dataset://cells:latest" in told["argv"]
+    assert "parents=" in told["argv"]
     assert told["env"]["VISIONLOOP_STARTED_BY"] == "ada"
     assert told["env"]["VISIONLOOP_RUN_ID"] == "manual__2026-01-01T00:00:00+00:00"
     # sha256 of "nothing==1", by sha256sum
@@ -164,3 +165,15 @@ def test_the_reaper_ends_what_no_task_owns(lost_worker, tmp_path):
     assert asked == [("model__cells", "manual__2026-01-01T00:00:00+00:00", "fake")]
     assert reap(lambda found: "failed") == [job]
     assert shell_of(job) is None
+
+
+def test_a_step_with_keys_of_its_own_gets_no_others(operator, context, tmp_path, monkeypatch):
+    shared = {"AWS_ACCESS_KEY_ID": "all", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "of all", "AWS_REGION": "here"}
+    own = {"AWS_ACCESS_KEY_ID__FAKE": "fakes", "AWS_SECRET_ACCESS_KEY__FAKE": "own", "AWS_ACCESS_KEY_ID__OTHER": "others"}
+    for name, value in (shared | own).items():
+        monkeypatch.setenv(name, value)
+    operator(show=str(tmp_path / "shown.json")).execute(context)
+    env = read_shown(tmp_path / "shown.json")["env"]
+    assert {name: value for name, value in env.items() if name.startswith(("AWS_ACC", "AWS_SEC", "AWS_SES", "AWS_REG"))} == {
+        "AWS_ACCESS_KEY_ID": "fakes", "AWS_SECRET_ACCESS_KEY": "own", "AWS_REGION": "here",
+    }  # fmt: skip

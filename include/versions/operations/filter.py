@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import operator
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from include.artifacts import DatasetVersion
 from include.errors import ConfigError
@@ -27,6 +29,19 @@ class Condition(BaseModel):
     is_: Comparison = Field(default="==", alias="is")
     value: str | int | float | bool | tuple[str | int | float | bool, ...]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, given: Any) -> Any:
+        """`site == north`, `width_px >= 32`, `annotator in ann,bob`: as people write it, in a terminal and in a form."""
+        if not isinstance(given, str):
+            return given
+        found = re.fullmatch(r"\s*(\S+?)\s*(==|!=|<=|>=|<|>|\bnot in\b|\bin\b|\bcontains\b)\s*(.+?)\s*", given)
+        if not found:
+            raise ValueError("expected <column> ==|!=|<|<=|>|>=|in|not in|contains <value>")
+        column, comparison, value = found.groups()
+        several = [plain(one) for one in value.split(",")]
+        return {"column": column, "is": comparison, "value": several if comparison.endswith("in") else plain(value)}
+
 
 class Filter(BaseModel):
     """Of an image column: whole images. Of an annotation column: single annotations (their images stay)."""
@@ -35,6 +50,15 @@ class Filter(BaseModel):
 
     operation: Literal["filter", "exclude"]
     where: tuple[Condition, ...] = Field(min_length=1, description="all of them must hold")
+
+
+def plain(text: str) -> Any:
+    """A number or a truth value where the text is one; else the text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text.strip().strip("'\"")
+    return value if isinstance(value, int | float | bool | str) else text.strip()
 
 
 def apply(step: StepRun[Any], parents: Sequence[DatasetVersion], asked: Filter) -> Made:
@@ -94,7 +118,7 @@ def known(contents: Contents) -> str:
 
 
 def holds(column: pd.Series[Any], condition: Condition) -> pd.Series[bool]:
-    """Where the condition holds. A null meets only `!=` and `not in`. Numbers compare with numbers, all else as text."""
+    """Where the condition holds. A null meets only `!=` and `not in`."""
     asked = condition.value
     match condition.is_:
         case "in" | "not in":
@@ -102,14 +126,15 @@ def holds(column: pd.Series[Any], condition: Condition) -> pd.Series[bool]:
             found = column.isin(list(several))
             return found if condition.is_ == "in" else ~found
         case "contains":
-            return column.map(lambda value: value is not None and str(asked) in str(value)).astype(bool)
+            return column.map(lambda value: not pd.isna(value) and str(asked) in str(value)).astype(bool)
         case "==":
             return column == asked
         case "!=":
             return column != asked
-    compare = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}[condition.is_]
+    compare = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}[condition.is_]
     try:
-        return getattr(column.dropna(), compare)(asked).reindex(column.index, fill_value=False).astype(bool)
+        met: pd.Series[bool] = compare(column.dropna(), asked).reindex(column.index, fill_value=False).astype(bool)
+        return met
     except TypeError:
         kind = type(column.dropna().iloc[0]).__name__
         raise ConfigError(

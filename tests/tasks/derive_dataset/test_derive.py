@@ -39,13 +39,15 @@ def test_a_filter_keeps_images_by_attribute_with_their_boxes(store: Store, trees
         ("exclude", where("site", "north"), ["b.png", "d.png"], [("b.png", "Tree"), ("d.png", "Bush")]),
         ("filter", where("split", ["val", "test"], "in"), ["c.png", "d.png"], [("c.png", "Tree"), ("d.png", "Bush")]),
         ("filter", where("annotator", "ann"), ["a.png", "b.png", "c.png", "d.png"], [("a.png", "Tree"), ("b.png", "Tree")]),
+        ("filter", where("annotator", "n", "contains"), ["a.png", "b.png", "c.png", "d.png"],
+         [("a.png", "Tree"), ("b.png", "Tree")]),
         ("exclude", where("annotator", "bob"), ["a.png", "b.png", "c.png", "d.png"],
          [("a.png", "Tree"), ("b.png", "Tree"), ("d.png", "Bush")]),
         ("filter", where("x_px", 5, ">="), ["a.png", "b.png", "c.png", "d.png"],
          [("a.png", "Bush"), ("b.png", "Tree"), ("d.png", "Bush")]),
         ("filter", where("camera", 7) + where("relpath", "b", "contains"), ["b.png"], [("b.png", "Tree")]),
     ],
-    ids=["exclude images", "in", "boxes of a person", "not those of a person", "number", "two conditions"],
+    ids=["exclude images", "in", "boxes of a person", "null has nothing", "not those of a person", "number", "two conditions"],
 )  # fmt: skip
 def test_conditions(
     store: Store, trees: DatasetVersion, derived: Derived, operation: str, asked: Any, images: list[str], boxes: list[Any]

@@ -1,0 +1,59 @@
+"""dataset_filter, _exclude, _merge, _transform, _adopt, _alias: what people do with dataset versions, each with a form.
+
+Only by hand. A version that one of them makes starts the model DAGs that train on its dataset, as a nightly one does.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, get_current_context, task
+
+from visionloop_airflow import assets, operations, refs
+from visionloop_airflow.container_step import container_step
+
+
+def operation_dag(operation: operations.Operation) -> DAG:
+    """From the form's answers to a dataset version."""
+    with DAG(
+        f"dataset_{operation.name}",
+        schedule=None,
+        description=f"By hand: {operation.description}.",
+        doc_md=operation.doc,
+        tags=["dataset", "by hand"],
+        default_args={"owner": "visionloop"},
+        params=operation.params,
+        render_template_as_native_obj=True,
+        max_active_runs=1,
+        catchup=False,
+    ) as dag:
+        container_step(
+            "derive_dataset",
+            parents=refs.dataset_versions(operation.parents),
+            config=operation.config,
+            outlets=[assets.whichever_dataset()],
+        )
+    return dag
+
+
+for one in operations.OPERATIONS:
+    globals()[f"dataset_{one.name}"] = operation_dag(one)
+
+with DAG(
+    "dataset_alias",
+    schedule=None,
+    description="By hand: point a movable name at a version.",
+    doc_md="# dataset_alias: point a movable name (`golden`, `production`) at a version\n\nEvery move is kept, with its reason.",
+    tags=["dataset", "by hand"],
+    default_args={"owner": "visionloop", "execution_timeout": timedelta(minutes=2)},
+    params=operations.ALIAS,
+    max_active_runs=1,
+    catchup=False,
+):
+
+    @task
+    def move_alias() -> None:
+        """One small object in the store."""
+        operations.move_alias(get_current_context())
+
+    move_alias()

@@ -1,0 +1,108 @@
+"""CVAT for images 1.1 (https://docs.cvat.ai/docs/manual/advanced/xml_format/): annotations.xml, images/<subset>/….
+
+Corners are continuous, from 0, as ours. Each file is read as a stream: one image at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from xml.sax.saxutils import escape, quoteattr
+
+from include.formats.places import places
+from include.formats.records import Box, LabelledImage, Labels, Layout, from_text, lost_by, number_text, packed, to_text, unpacked
+from include.formats.safe_xml import BadXml, Element, elements
+from include.formats.tree import Tree, harmless
+
+HOLDS = {"box attributes"}
+SHAPES = ("polygon", "polyline", "points", "mask", "cuboid", "ellipse", "skeleton", "tag")
+SUBSETS = {"train": "train", "validation": "val", "val": "val", "test": "test"}
+
+
+def read(tree: Tree) -> Labels:
+    labels = Labels()
+    for path, data in tree.contents(tree.label_files(".xml")):
+        try:
+            labels.know(one.findtext("name") or "" for one in elements(data, "label") if one.findtext("name"))
+            for element in elements(data, "image"):
+                if (image := _image(tree, path, element, labels)) is not None:
+                    labels.images.append(image)
+            if any(True for _ in elements(data, "track")):
+                labels.problems.add(path, "tracks (CVAT for video)", "CVAT for images 1.1")
+        except BadXml as error:
+            labels.problems.add(path, str(error), "CVAT XML")
+    labels.know(sorted({box.class_name for image in labels.images for box in image.boxes}))
+    return labels
+
+
+def _image(tree: Tree, path: str, element: Element, labels: Labels) -> LabelledImage | None:
+    name = harmless(element.get("name"))
+    if name is None:
+        labels.problems.add(f"{path} image {element.get('id')}", f"name {element.get('name')!r:.80}", "a relative path with /")
+        return None
+    for shape in SHAPES:
+        labels.lost[f"{shape} shapes"] += len(element.findall(shape))
+    found = [_box(f"{path} image {name} box {n}", box, labels) for n, box in enumerate(element.findall("box"), 1)]
+    sizes = [element.get(side) or "" for side in ("width", "height")]
+    width, height = (int(size) if size.isdigit() and int(size) else None for size in sizes)
+    subset = element.get("subset") or ""
+    folder = path.rpartition("/")[0]
+    located = tree.locate(name, *(f"{folder}/{below}".strip("/") for below in (f"images/{subset}", "images", "")))
+    boxes = tuple(box for box in found if box is not None)
+    return LabelledImage(located, boxes, width, height, split=SUBSETS.get(subset.lower()))
+
+
+def _box(where: str, element: Element, labels: Labels) -> Box | None:
+    try:
+        x0, y0, x1, y1 = (float(element.get(side) or "") for side in ("xtl", "ytl", "xbr", "ybr"))
+        turned = float(element.get("rotation") or 0) % 360
+    except ValueError:
+        labels.problems.add(where, "no such numbers", "xtl, ytl, xbr, ybr")
+        return None
+    if not element.get("label"):
+        labels.problems.add(where, "no label", "the class")
+        return None
+    if turned:
+        labels.lost["rotated boxes, left out"] += 1
+        return None
+    stated = {one.get("name") or "": from_text(one.text or "") for one in element.findall("attribute")}
+    if element.get("occluded") == "1":
+        stated["occluded"] = True
+    return Box(element.get("label") or "", x0, y0, x1 - x0, y1 - y0, attributes=packed(stated))
+
+
+def write(labels: Labels) -> Layout:
+    where = places(labels.images, lambda image: f"images/{image.split}" if image.split else "images")
+    files = [("annotations.xml", "".join(_lines(labels, where)).encode())]
+    return Layout(where, files, lost_by(labels.images, HOLDS, is_text=True))
+
+
+def _lines(labels: Labels, where: list[str]) -> Iterator[str]:
+    attributes: dict[str, set[str]] = {name: set() for name in labels.classes}
+    for image in labels.images:
+        for box in image.boxes:
+            attributes[box.class_name] |= unpacked(box.attributes).keys() - {"occluded"}
+    yield '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n  <meta><task><labels>\n'
+    for name, stated in attributes.items():
+        named = "".join(
+            f"<attribute><name>{escape(one)}</name><input_type>text</input_type></attribute>" for one in sorted(stated)
+        )
+        yield f"    <label><name>{escape(name)}</name><attributes>{named}</attributes></label>\n"
+    yield "  </labels></task></meta>\n"
+    for number, (image, place) in enumerate(zip(labels.images, where, strict=True)):
+        subset = {"val": "Validation", "train": "Train", "test": "Test"}.get(image.split or "", "")
+        name = place.removeprefix("images/").removeprefix(f"{image.split}/")
+        head = f'id="{number}" name={quoteattr(name)} subset="{subset}" width="{image.width_px}" height="{image.height_px}"'
+        yield f"  <image {head}>\n{''.join(map(_box_text, image.boxes))}  </image>\n"
+    yield "</annotations>\n"
+
+
+def _box_text(box: Box) -> str:
+    sides = {"xtl": box.x_px, "ytl": box.y_px, "xbr": box.x_px + box.width_px, "ybr": box.y_px + box.height_px}
+    corners = " ".join(f'{side}="{number_text(value)}"' for side, value in sides.items())
+    stated = unpacked(box.attributes)
+    occluded = int(stated.get("occluded") is True)
+    kept = {key: value for key, value in stated.items() if not (key == "occluded" and value is True)}
+    inside = "".join(f"<attribute name={quoteattr(key)}>{escape(to_text(value))}</attribute>" for key, value in kept.items())
+    return (
+        f'    <box label={quoteattr(box.class_name)} source="manual" occluded="{occluded}" {corners} z_order="0">{inside}</box>\n'
+    )
