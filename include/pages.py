@@ -9,7 +9,8 @@ STYLE = """
 :root { color-scheme: light; --ink: #1c2430; --soft: #5d6876; --line: #d9dee5; --paper: #fff; --shade: #f5f7f9; }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
   max-width: 64rem; margin: 2rem auto; padding: 0 1.2rem; }
-h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; } h3 { font-size: .95rem; margin: 1.3rem 0 .4rem; }
+h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; }
+h3 { font-size: .95rem; margin: 1.3rem 0 .4rem; }
 p { margin: .4rem 0; max-width: 46rem; } .soft, figcaption { color: var(--soft); font-size: .88rem; }
 .verdict { font-size: 1.15rem; background: var(--shade); border-left: 4px solid var(--ink); padding: .7rem 1rem;
   margin: 1.2rem 0; max-width: none; }
@@ -23,6 +24,8 @@ td { font-variant-numeric: tabular-nums; } figure { margin: 0; } figure img { ma
 .key { display: inline-block; width: .8em; height: .8em; margin: 0 .35em 0 1em; vertical-align: -.05em; }
 .dark { background: #3a4350; display: inline-block; padding: .1rem .8rem .1rem 0; border-radius: 4px; }
 .dark p.soft { color: #fff; max-width: none; }
+.pair { display: grid; grid-template-columns: repeat(2, minmax(0, 20rem)); gap: .3rem 1rem; margin: 0 0 1.6rem; }
+.pair > p { grid-column: 1 / -1; margin: 0; } .pair img { width: 100%; }
 code { background: var(--shade); padding: .1em .3em; overflow-wrap: anywhere; }
 """
 
@@ -87,7 +90,7 @@ def unit_chart(
 
 
 def bar_chart(bars: Mapping[str, float], title: str, colour: str = "#0b6bcb") -> str:
-    """Counts as horizontal bars, inline SVG: name on the left, number at the bar's end. Names too long are cut, in full as title."""
+    """Counts as horizontal bars, inline SVG: name on the left, number at the end. Long names are cut, in full as title."""
     left, widest, row = 150, 230, 20
     most = max([*bars.values(), 1])
     lines = []

@@ -1,4 +1,4 @@
-"""diff: what changed between two versions, down to the box."""
+"""diff, card: what changed between two versions, down to the box; a version as a page."""
 
 from __future__ import annotations
 
@@ -37,6 +37,18 @@ def diff(before: Version, after: Version, json: Json = False, html: Html = None)
         show_table([column.removesuffix("_name"), *found.box_counts()], rows)
     if html is not None:
         say(f"pictures: {html}")
+
+
+@app.command()
+def card(version: Version, html: Annotated[Path, typer.Argument(help="the file to write", metavar="FILE")]) -> None:
+    """A version as a page: classes, sizes, sites, who labelled it, pictures, what changed. In the store it is made if missing."""
+    from include.storage import ContentStore
+    from include.versions.card_page import make_page
+
+    store = open_here()
+    key = make_page(ContentStore(store), version_at(store, version))
+    html.write_bytes(store.read(key))
+    say(f"{html}, from {store.url}/{key}")
 
 
 def as_json(found: Any) -> dict[str, Any]:

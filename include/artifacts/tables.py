@@ -97,6 +97,9 @@ VERSION_ANNOTATIONS = pa.schema(
     ]
 )
 
+# What earlier versions had and this one has not: an image that comes back goes where it was.
+VERSION_LEFT = pa.schema([("md5", pa.string()), ("group", pa.string()), ("split", pa.string())])
+
 
 def to_parquet(table: pa.Table) -> bytes:
     """Deterministic bytes for equal tables (one writer version)."""

@@ -1,12 +1,13 @@
 """A version's card as a page: what it holds, where it comes from, what changed, and a look at it.
 
-Written once the version stands, to `datasets/<name>/<version>.html` and to the report of the run that made it.
+Written once the version stands, to `datasets/<name>/<version>.html`, with what changed in pictures beside it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -15,11 +16,12 @@ from include import pages
 from include.artifacts import DatasetVersion
 from include.drawing import Outline, drawn, figure, grid, unreadable
 from include.step.step_run import StepRun
-from include.storage import ContentStore
+from include.storage import ContentStore, Store
 from include.versions import diff_page
 from include.versions.contents import Contents
 from include.versions.diff import BOX, Diff, Tables, compare
 from include.versions.distributions import box_charts, label_charts, place_charts
+from include.versions.history import card_address
 
 PICTURES = 12
 PICTURE_BYTES = 1_400_000  # of all pictures together: the page stays below 2 MB
@@ -32,38 +34,54 @@ def page_address(version: DatasetVersion) -> str:
     return f"datasets/{version.name}/{version.version}.html"
 
 
+def changes_address(version: DatasetVersion) -> str:
+    """The key of the page of what changed since the version before."""
+    return f"datasets/{version.name}/{version.version}.changes.html"
+
+
 def publish_page(step: StepRun[Any], version: DatasetVersion) -> None:
-    """Draw and write the page. The version stands already: a page that cannot be drawn is logged, and nothing else."""
+    """Draw and write the pages. The version stands already: a page that cannot be drawn is logged, and nothing else."""
     try:
-        page = render(step.content, version, parent_of(step, version))
-        step.store.write(page_address(version), page)
-        step.store.create(f"{step.output}/report.html", page)  # unless the operation left a report of its own
+        key = make_page(step.content, version)
     except Exception:  # whatever it is, it must not turn a finished version into a failed run
         step.log.warning("%s stands, but its page could not be drawn", version.label, exc_info=True)
         return
-    step.log.info("page: %s/%s", step.store.url, page_address(version))
+    step.log.info("page: %s/%s", step.store.url, key)
 
 
-def parent_of(step: StepRun[Any], version: DatasetVersion) -> DatasetVersion | None:
-    """The first parent; None of a version without one."""
-    return DatasetVersion.load(step.store, version.parents[0]) if version.parents else None
+def make_page(content: ContentStore, version: DatasetVersion) -> str:
+    """The key of the version's page, which is written where it is missing."""
+    store = content.store
+    if not store.exists(page_address(version)):
+        before = version_before(store, version)
+        diff = compare(Tables.read(content, before), Tables.read(content, version)) if before else None
+        if diff is not None and before is not None:
+            store.create(changes_address(version), diff_page.render(diff, before.label, version.label, content.get))
+        store.create(page_address(version), render(content, version, before, diff))
+    return page_address(version)
 
 
-def render(content: ContentStore, version: DatasetVersion, parent: DatasetVersion | None) -> bytes:
+def version_before(store: Store, version: DatasetVersion) -> DatasetVersion | None:
+    """Its first parent; of what has none (adopted, imported), the dataset's version before it."""
+    number = int(version.version.removeprefix("v"))
+    address = version.parents[0] if version.parents else card_address(version.name, number - 1)
+    return DatasetVersion.load(store, address) if version.parents or number > 1 else None
+
+
+def render(content: ContentStore, version: DatasetVersion, before: DatasetVersion | None, diff: Diff | None) -> bytes:
     """The page, below 2 MB whatever the version holds."""
     contents = Contents.read(content, version)
     images, annotations = contents.images, contents.annotations
-    diff = compare(Tables.read(content, parent), Tables.read(content, version)) if parent else None
     colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(version.classes)}
     return pages.page(
         version.label,
-        pages.paragraph(f"{len(images):,} images, {len(annotations):,} boxes, {version.size_bytes / 1e6:,.1f} MB, of which "
-                        f"{version.new_bytes / 1e6:,.1f} MB are new. Made by {version.operation}.", "verdict"),
+        pages.paragraph(f"{len(images):,} images, {len(annotations):,} boxes, {version.size_bytes / 1e6:,.1f} MB, "
+                        f"{version.new_bytes / 1e6:,.1f} MB of them new. Made by {version.operation}.", "verdict"),
         pages.table(["split", "images", "boxes", "groups"],
                     [[name, f"{one.images:,}", f"{one.annotations:,}", f"{one.groups:,}"] for name, one in version.splits.items()]),
         pages.heading("Pictures"), key_of(colours),
         grid(samples(contents, colours, content.get)),
-        *changes(diff, parent),
+        *changes(diff, before, changes_address(version).rpartition("/")[2]),
         pages.heading("Boxes"), pages.side_by_side(box_charts(images, annotations, version.classes)),
         pages.heading("Where the pictures come from"), pages.side_by_side(place_charts(images)),
         pages.heading("Whose labels"), pages.side_by_side(label_charts(annotations)),
@@ -97,12 +115,12 @@ def samples(contents: Contents, colours: dict[str, str], read: Callable[[str], b
     return figures
 
 
-def changes(diff: Diff | None, parent: DatasetVersion | None) -> list[str]:
-    """Sums of what differs from the parent."""
-    if diff is None or parent is None:
+def changes(diff: Diff | None, before: DatasetVersion | None, link: str) -> list[str]:
+    """Sums of what differs from the version before, and the way to the pictures."""
+    if diff is None or before is None:
         return []
-    head = [pages.heading(f"Since {parent.label}"), pages.paragraph(diff_page.in_a_sentence(diff))]
-    return [*head, *diff_page.sums(diff, level=3)]
+    head = [pages.heading(f"Since {before.label}"), pages.paragraph(diff_page.in_a_sentence(diff))]
+    return [*head, *diff_page.sums(diff, level=3), f"<p><a href='{escape(link)}'>The changed boxes in pictures</a></p>"]
 
 
 def provenance(version: DatasetVersion) -> list[list[str]]:

@@ -24,12 +24,26 @@ IMAGE_COLUMNS = [
 
 
 @dataclass(frozen=True)
+class Copy:
+    """A file with the bytes of an image of the version, stated to lie in another split than that image."""
+
+    md5: str
+    relpath: str
+    group: str
+    split: str
+
+
+@dataclass(frozen=True)
 class Contents:
-    """`images`: IMAGE_COLUMNS, one row per md5. `annotations`: ANNOTATION_COLUMNS; each belongs to the image of its md5."""
+    """`images`: IMAGE_COLUMNS, one row per md5. `annotations`: ANNOTATION_COLUMNS; each belongs to the image of its md5.
+
+    `superseded`: images whose labels were replaced. `copies`: what was left out because its bytes lie in another split.
+    """
 
     images: pd.DataFrame
     annotations: pd.DataFrame
     superseded: int = 0
+    copies: tuple[Copy, ...] = ()
 
     @classmethod
     def empty(cls) -> Contents:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from include.artifacts import DatasetVersion
 from include.errors import ConfigError, NothingToDo
 from include.step.step_run import StepRun, resolve_dataset
-from include.versions.duplicates import NearDuplicates, keep_apart
+from include.versions.duplicates import NearDuplicates
 from include.versions.operations import adopt, import_dvc, merge, transform
 from include.versions.operations import filter as filtering
 from include.versions.publish import Made, publish_derived, version_of_this_run
@@ -59,7 +58,6 @@ def derive(step: StepRun[DeriveDataset]) -> DatasetVersion:
     made = apply(step, parents, config.do)
     if made.contents.images.empty:
         raise NothingToDo(f"{operation} leaves no image: a version needs at least one")
-    made = replace(made, contents=keep_apart(step, made.contents, config.near_duplicates))
     version = publish_derived(step, config.name, operation, parents, made)
     step.log.info("%s  digest %s  %d bytes, %d of them new", version.label, version.digest, version.size_bytes, version.new_bytes)
     return version

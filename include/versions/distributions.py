@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def binned(values: Values, edges: Sequence[float], names: Sequence[str]) -> dict
 def ranges(edges: Sequence[int], whole: bool = False) -> list[str]:
     """Names of bins: `8 to 16`; of whole numbers `5 to 9`."""
     names = []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         names.append(f"{low}" if whole and high == low + 1 else f"{low} to {high - 1 if whole else high}")
     return [*names, f"{edges[-1]} and more"]
 

@@ -1,159 +1,161 @@
-"""No picture is tested on that was trained on: near duplicates across splits block publication.
+"""No picture is tested on that was trained on: pictures that look the same in different splits block publication.
 
-Exact duplicates cannot be: an image is its md5. Pictures whose 64-bit hashes lie close are compared once more by their
-thumbnails, because pictures with little in them can have close hashes and still differ.
+Near ones: pictures whose 64-bit hashes lie close are compared once more by their thumbnails, because pictures with little in
+them can have close hashes and still differ. Exact ones: a version has an image once, so they are the files that were left out
+because their bytes lie in another split. What looks like nothing (one colour, not readable) is like nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations, islice
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from include import pages
-from include.drawing import drawn, figure, grid, unreadable
+from include.artifacts import DatasetVersion
+from include.artifacts.tables import from_parquet
 from include.errors import BadInputError
 from include.step.step_run import StepRun
 from include.storage import ContentStore
 from include.storage.content import in_threads
+from include.versions.close_hashes import Block, Ints, close_pairs
 from include.versions.contents import Contents
-from include.versions.fingerprints import FLAT, Thumbnail, as_numbers, difference, fingerprint, thumbnail
+from include.versions.duplicates_page import PAGE, Pair, Side, render
+from include.versions.fingerprints import FLAT, Levelled, as_numbers, differences, fingerprint, levelled, thumbnail
+from include.versions.progress import steadily
 from include.versions.splits import SPLITS
 
 NAMED = 20  # pairs in the error
-SHOWN = 12  # pairs in the report
 ENOUGH = 1000  # pairs after which no more are looked for: the dataset needs more than a look at each
-ROWS = 256  # of one split against all of another: 256 × 20,000 hashes are 40 MB
+THUMBNAILS = 10_000  # in memory at once: 120 MB, twice that for a moment
 
 
 class NearDuplicates(BaseModel):
-    """What counts as the same picture, and what is done about it."""
+    """What counts as the same picture, and what is done where two splits have it. Kept in the version's card."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    action: Literal["block", "warn", "off"] = "block"
+    action: Literal["block", "report", "off"] = Field(
+        default="block", description="block: no version; report: a version, with their number in its card; off: not looked for"
+    )
     max_distance: int = Field(
-        default=6, ge=0, le=16, description="bits of the 64 of the hash (fingerprints.py has what was measured)"
+        default=6, ge=0, le=11, description="bits of the 64 of the hash (fingerprints.py has what was measured)"
     )
     max_difference: float = Field(default=0.45, ge=0, le=1, description="of thumbnails, in units of their contrast; unrelated: 1")
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two rows of a version's images, by position."""
+def keep_apart(
+    step: StepRun[Any], contents: Contents, settings: NearDuplicates, before: Sequence[DatasetVersion]
+) -> tuple[Contents, dict[str, int]]:
+    """The contents, each image with its hash, and counts for the card. Raises BadInputError for what lies in two splits.
 
-    one: int
-    other: int
-    distance: int
-    difference: float
-
-
-def keep_apart(step: StepRun[Any], contents: Contents, settings: NearDuplicates) -> Contents:
-    """The contents, each image with its hash. Raises BadInputError for pictures in two splits that look the same."""
-    if settings.action == "off" or contents.images["split"].nunique() < 2:
-        return contents
-    contents = with_hashes(step.content, contents)
-    images = contents.images
-    pairs = near_pairs(step.content, images, settings)
+    `before`: versions that were published already. What one of them holds was hashed then, and found apart by the same rules.
+    """
+    if settings.action == "off":
+        return contents, {}
+    pairs = [*exact_pairs(contents)]
+    if contents.images["split"].nunique() > 1:
+        contents = with_hashes(step, contents, before)
+        pairs += near_pairs(step.content, contents.images, settings, found_apart(step.content, contents.images, settings, before))
+    key = f"{step.output}/{PAGE}"
+    step.store.write(key, render(step.content, pairs, len(contents.images), is_blocked=settings.action == "block"))
     if not pairs:
-        step.store.delete(f"{step.output}/report.html")  # of an earlier try that was blocked
-        return contents
-    listed = "; ".join(in_words(images, pair) for pair in pairs[:NAMED])
-    many = f"at least {ENOUGH}" if len(pairs) >= ENOUGH else f"{len(pairs)}"
-    found = f"{many} pairs of pictures look the same and lie in different splits: {listed}"
-    if settings.action == "warn":
+        return contents, {}
+    many = f"at least {len(pairs)}" if len(pairs) >= ENOUGH else f"{len(pairs)}"
+    listed = "; ".join(map(str, pairs[:NAMED])) + ("; …" if len(pairs) > NAMED else "")
+    found = f"{many} pairs of pictures look the same and lie in different splits: {listed}. See them: {step.store.url}/{key}"
+    if settings.action == "report":
         step.log.warning("%s", found)
-        return contents
-    key = f"{step.output}/report.html"
-    step.store.write(key, report(step.content, images, pairs))
+        return contents, {"pairs_alike_in_different_splits": len(pairs)}
     raise BadInputError(
-        f"{found}{'; …' if len(pairs) > NAMED else ''}. They are shown in {step.store.url}/{key}. Deliver pictures of one scene "
-        "with the same group; or leave one of each pair out (build_dataset: leave_out; of a version: visionloop dataset exclude); "
-        "or, if they are not the same, lower near_duplicates.max_distance or set near_duplicates.action to warn"
+        f"{found}. Give pictures of one scene the same group, or leave one of each pair out (build_dataset: leave_out). "
+        "If it should be so: near_duplicates.action: report (--near-duplicates report), or a lower near_duplicates.max_distance"
     )
 
 
-def with_hashes(content: ContentStore, contents: Contents) -> Contents:
-    """Only images that have no hash yet are read: those that are new."""
-    images = contents.images
-    lacking = images.loc[images["phash"].isna(), "md5"].tolist()
-    hashes = dict(zip(lacking, in_threads(lambda md5: fingerprint(content.get(md5)), lacking), strict=True))
-    known = images["phash"].astype(object).where(images["phash"].notna(), images["md5"].map(hashes))
-    return Contents(images.assign(phash=known), contents.annotations, contents.superseded)
+def exact_pairs(contents: Contents) -> Iterator[Pair]:
+    images = contents.images.drop_duplicates("md5").set_index("md5")
+    for copy in contents.copies:
+        if copy.md5 in images.index:
+            row = images.loc[copy.md5]
+            yield Pair(Side(copy.md5, row["relpath"], row["group"], row["split"]), Side(**vars(copy)), 0, 0.0)
 
 
-def near_pairs(content: ContentStore, images: pd.DataFrame, settings: NearDuplicates) -> list[Pair]:
-    """Pairs across splits that hash and thumbnail agree about, most alike first; at most ENOUGH."""
-    seen: dict[str, Thumbnail | None] = {}
-
-    def look(position: int) -> Thumbnail | None:
-        md5 = images["md5"].iat[position]
-        if md5 not in seen:
-            seen[md5] = thumbnail(content.get(md5))
-        return seen[md5]
-
-    found = []
-    for one, other, distance in close_hashes(images, settings.max_distance):
-        a, b = look(one), look(other)
-        if a is not None and b is not None and (apart := difference(a, b)) <= settings.max_difference:
-            found.append(Pair(one, other, distance, apart))
-            if len(found) == ENOUGH:
-                break
-    paths = images["relpath"]
-    return sorted(found, key=lambda pair: (pair.difference, paths.iat[pair.one], paths.iat[pair.other]))
+def with_hashes(step: StepRun[Any], contents: Contents, before: Sequence[DatasetVersion]) -> Contents:
+    """Only images that no version before has a hash of are read: those that are new."""
+    images, known = contents.images, dict[str, str]()
+    for version in before if images["phash"].isna().any() else ():
+        table = from_parquet(step.content.get(version.images_table))
+        if "phash" in table.column_names:  # else it was made before there were any
+            known |= dict(zip(table["md5"].to_pylist(), table["phash"].to_pylist(), strict=True))
+    hashes = images["phash"].astype(object).where(images["phash"].notna(), images["md5"].map(known))
+    lacking = images.loc[hashes.isna(), "md5"].tolist()
+    made = steadily(lambda md5: fingerprint(step.content.get(md5)), lacking, len(lacking), step.log, "pictures looked at")
+    hashes = hashes.where(hashes.notna(), images["md5"].map(dict(zip(lacking, made, strict=True)))).astype(object)
+    return replace(contents, images=images.assign(phash=hashes))
 
 
-def close_hashes(images: pd.DataFrame, max_distance: int) -> Iterator[tuple[int, int, int]]:
-    """Positions of two images in different splits, and how many bits their hashes are apart."""
+def found_apart(content: ContentStore, images: pd.DataFrame, settings: NearDuplicates, before: Sequence[DatasetVersion]) -> Ints:
+    """Which images stand, in the same split, in one version that was published under the same rules: none is like another."""
+    best = np.zeros(len(images), bool)
+    for version in before:
+        if settings.action == "block" and version.config.get("near_duplicates") == settings.model_dump(mode="json"):
+            table = from_parquet(content.get(version.images_table), ["md5", "split"])
+            splits = dict(zip(table["md5"].to_pylist(), table["split"].to_pylist(), strict=True))
+            held = (images["md5"].map(splits) == images["split"]).to_numpy(bool)
+            best = held if held.sum() > best.sum() else best
+    return best
+
+
+def near_pairs(content: ContentStore, images: pd.DataFrame, settings: NearDuplicates, apart: Ints) -> list[Pair]:
+    """Pairs across splits that hash and thumbnail agree about, most alike first; at most ENOUGH. Two of `apart` are none."""
+    found = list(islice(alike(content, images, settings, apart), ENOUGH))
+
+    def side(at: int) -> Side:
+        row = images.iloc[at]
+        return Side(row["md5"], row["relpath"], row["group"], row["split"])
+
+    pairs = [Pair(side(one), side(other), bits, value) for one, other, bits, value in found]
+    return sorted(pairs, key=lambda pair: (pair.difference, pair.one.relpath, pair.other.relpath))
+
+
+def alike(
+    content: ContentStore, images: pd.DataFrame, settings: NearDuplicates, apart: Ints
+) -> Iterator[tuple[int, int, int, float]]:
+    """Positions, bits apart and difference of the pairs."""
+    seen: dict[int, Levelled | None] = {}
+
+    def look(at: int) -> Levelled | None:
+        small = thumbnail(content.get(images["md5"].iat[at]))
+        return None if small is None else levelled(small)
+
+    for ones, others, bits in pieces(candidates(images, settings.max_distance, apart), THUMBNAILS // 2):
+        if len(seen) > THUMBNAILS:
+            seen.clear()
+        wanted = [at for at in np.unique([*ones, *others]).tolist() if at not in seen]
+        seen |= dict(zip(wanted, in_threads(look, wanted), strict=True))
+        found = differences([seen[at] for at in ones.tolist()], [seen[at] for at in others.tolist()])
+        for at in np.flatnonzero(found <= settings.max_difference):
+            yield int(ones[at]), int(others[at]), int(bits[at]), float(found[at])
+
+
+def candidates(images: pd.DataFrame, max_distance: int, apart: Ints) -> Iterator[Block]:
+    """Blocks of positions of images in different splits, and how many bits their hashes are apart."""
     hashes = as_numbers(images["phash"].tolist())
-    of_split = {split: np.flatnonzero((images["split"] == split).to_numpy() & (hashes != int(FLAT, 16))) for split in SPLITS}
-    for first, second in combinations(SPLITS, 2):
-        many, few = sorted((of_split[first], of_split[second]), key=len, reverse=True)
-        for start in range(0, len(many), ROWS):
-            yield from close_in_block(hashes, many[start : start + ROWS], few, max_distance)
+    of_split = [np.flatnonzero((images["split"] == split).to_numpy(bool) & (hashes != int(FLAT, 16))) for split in SPLITS]
+    for first, second in combinations(of_split, 2):
+        # new ones of the first with all of the second; then its old ones with new ones of the second
+        for ones, others in ((first[~apart[first]], second), (first[apart[first]], second[~apart[second]])):
+            for one, other, bits in close_pairs(hashes[ones], hashes[others], max_distance):
+                yield ones[one], others[other], bits
 
 
-def close_in_block(
-    hashes: NDArray[np.uint64], ones: NDArray[np.intp], others: NDArray[np.intp], max_distance: int
-) -> Iterator[tuple[int, int, int]]:
-    bits = np.bitwise_count(hashes[ones, None] ^ hashes[None, others])
-    for row, column in zip(*np.nonzero(bits <= max_distance), strict=True):
-        one, other = sorted((int(ones[row]), int(others[column])))
-        yield one, other, int(bits[row, column])
-
-
-def in_words(images: pd.DataFrame, pair: Pair) -> str:
-    one, other = (images.iloc[position] for position in (pair.one, pair.other))
-    return f"{one['relpath']} ({one['split']}, group {one['group']}) and {other['relpath']} ({other['split']}, group {other['group']})"
-
-
-def report(content: ContentStore, images: pd.DataFrame, pairs: list[Pair]) -> bytes:
-    """The first pairs side by side, and all that were found as a table."""
-    figures, rows = [], []
-    for number, pair in enumerate(pairs):
-        sides = [images.iloc[position] for position in (pair.one, pair.other)]
-        rows.append([*(f"{side['relpath']} ({side['split']}, {side['group']})" for side in sides), f"{pair.distance}",
-                     f"{pair.difference:.2f}"])  # fmt: skip
-        for side in sides if number < SHOWN else ():
-            data = content.get(side["md5"])
-            if not unreadable(data):
-                caption = (f"{side['split']}, group {side['group']}", side["relpath"])
-                figures.append(figure(drawn(data, (), longer_side_px=320, quality=75), side["relpath"], *caption))
-    more = "" if len(pairs) <= SHOWN else f" The first {SHOWN} of {len(pairs)} pairs; the table has them all."
-    return pages.page(
-        "Pictures that look the same, in different splits",
-        pages.paragraph(
-            "A detector would be tested on what it was trained on: no version was published. Give pictures of one scene the same "
-            "group, or leave one of each pair out.", "verdict",
-        ),
-        pages.paragraph(f"Side by side, most alike first.{more}", "soft"),
-        f"<div style='max-width:44rem'>{grid(figures)}</div>",
-        pages.heading("All pairs"),
-        pages.table(["picture", "looks like", "bits apart, of 64", "difference of thumbnails"], rows, "words"),
-    )  # fmt: skip
+def pieces(blocks: Iterable[Block], size: int) -> Iterator[Block]:
+    for ones, others, bits in blocks:
+        for start in range(0, len(ones), size):
+            end = start + size
+            yield ones[start:end], others[start:end], bits[start:end]

@@ -13,6 +13,7 @@ within 6 bits; this one, 11.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,10 @@ KEPT = 8  # frequencies per axis
 FLAT = "0" * 16  # nothing to compare: one colour, or not readable. No other picture has it: half of its bits are set
 MIN_CONTRAST = 1.0  # mean deviation from the mean grey, of 255: below, a hash would be noise
 Thumbnail = NDArray[np.uint8]
+Levelled = NDArray[np.float32]
 
 _n = np.arange(SIDE)
 DCT = np.cos(np.pi * (2 * _n[None, :] + 1) * _n[:KEPT, None] / (2 * SIDE))  # (8, 32), unscaled: only signs are asked
-Image.MAX_IMAGE_PIXELS = None  # what is too large was set aside when labels were validated
 
 
 def thumbnail(data: bytes) -> Thumbnail | None:
@@ -65,15 +66,13 @@ def as_numbers(hashes: list[str]) -> NDArray[np.uint64]:
     return np.array([int(one, 16) for one in hashes], np.uint64)
 
 
-def difference(one: Thumbnail, other: Thumbnail) -> float:
-    """Mean absolute difference of two thumbnails in units of their contrast: 0 is the same, 1 and more is unrelated.
-
-    Brightness, contrast and colour cast do not count: each channel's mean is taken off, and the whole scaled.
-    """
-    return float(np.abs(levelled(one) - levelled(other)).mean())
+def differences(ones: Sequence[Levelled | None], others: Sequence[Levelled | None]) -> NDArray[Any]:
+    """Mean absolute difference of levelled thumbnails, pair by pair: 0 is the same, 1 and more is unrelated; NaN: no picture."""
+    pairs = zip(ones, others, strict=True)
+    return np.array([np.nan if a is None or b is None else np.abs(a - b).mean() for a, b in pairs], np.float64)
 
 
-def levelled(small: Thumbnail) -> NDArray[Any]:
-    """Mean 0 in each channel, mean deviation 1 in all."""
-    values = small - small.mean(axis=(0, 1), dtype=np.float64)
-    return values / max(float(np.abs(values).mean()), 1e-9)
+def levelled(small: Thumbnail) -> Levelled:
+    """Mean 0 in each channel, mean deviation 1 in all: brightness, contrast and colour cast do not count."""
+    values = (small - small.mean(axis=(0, 1), dtype=np.float64)).astype(np.float32)
+    return np.asarray(values / max(float(np.abs(values).mean()), 1e-9))

@@ -12,6 +12,7 @@ from include.errors import ConfigError, NothingToDo
 from include.formats import FORMATS, local_tree
 from include.formats.tree import Tree, size_of
 from include.step.step_run import StepRun
+from include.versions.duplicates import NearDuplicates
 from include.versions.labelled import File, LabelRules, contents_of, without_labels
 from include.versions.progress import steadily
 from include.versions.publish import Made, publish_derived
@@ -31,6 +32,7 @@ class ImportDataset(BaseModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
     do: ImportFolder
+    near_duplicates: NearDuplicates = NearDuplicates()
 
 
 def import_folder(step: StepRun[ImportDataset]) -> DatasetVersion:

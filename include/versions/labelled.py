@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from include.errors import BadInputError, ConfigError
 from include.formats import Box, FormatName, LabelledImage, Labels
 from include.formats.records import Problems, unpacked
-from include.versions.contents import ANNOTATION_COLUMNS, IMAGE_COLUMNS, Contents
+from include.versions.contents import ANNOTATION_COLUMNS, IMAGE_COLUMNS, Contents, Copy
 from include.versions.names import Names
 from include.versions.splits import SPLITS, SplitFractions, split_of
 
@@ -66,6 +66,7 @@ def contents_of(
     counts = Counter({f"not kept: {what}": count for what, count in labels.lost.items() if count})
     problems = Problems()
     rows: dict[str, tuple[File, LabelledImage]] = {}
+    again: list[tuple[File, LabelledImage]] = []
     for image in labels.images:
         file = files.get(image.path)
         counts["labelled images without a file"] += file is None
@@ -73,6 +74,7 @@ def contents_of(
             if file.md5 in rows:
                 counts["files with the same bytes as another"] += 1
                 counts["boxes of such files, left out"] += len(image.boxes)
+                again.append((file, image))
             rows.setdefault(file.md5, (file, image))
     if labels.images and not rows:
         raise BadInputError(
@@ -84,8 +86,9 @@ def contents_of(
     images = _image_rows(list(rows.values()), rules, source, problems, counts)
     problems.refuse("labels")
     contents = Contents(
-        pd.DataFrame(images, columns=IMAGE_COLUMNS, dtype=object), pd.DataFrame(boxes, columns=ANNOTATION_COLUMNS, dtype=object)
-    )
+        pd.DataFrame(images, columns=IMAGE_COLUMNS, dtype=object), pd.DataFrame(boxes, columns=ANNOTATION_COLUMNS, dtype=object),
+        copies=tuple(_copies(again, {row["md5"]: row["split"] for row in images}, rules)),
+    )  # fmt: skip
     return contents, _classes(rules, labels, contents), +counts
 
 
@@ -137,15 +140,14 @@ def _cut(box: Box, file: File) -> tuple[float, float, float, float]:
 def _image_rows(
     pairs: list[tuple[File, LabelledImage]], rules: LabelRules, source: str, problems: Problems, counts: Counter[str]
 ) -> list[dict[str, Any]]:
-    names, fractions = Names(()), (rules.split or SplitFractions()).by_split
+    names = Names(())
     split_of_group: dict[str, set[str]] = defaultdict(set)
     rows = []
     for file, image in sorted(pairs, key=lambda pair: pair[0].path):
-        group = _group(file, image, rules.group)
-        if group is None:
+        if (group := _group(file, image, rules.group)) is None:
             problems.add(image.path, f"no group by {rules.group}", "one")
             continue
-        split = image.split if rules.split is None and image.split in SPLITS else split_of(group, fractions)
+        split = _split(image, group, rules)
         split_of_group[group].add(split)
         rows.append({
             "relpath": names.take(f"images/{file.path.removeprefix('images/')}", file.md5), "md5": file.md5,
@@ -154,6 +156,18 @@ def _image_rows(
         })  # fmt: skip
     counts["groups that the stated splits tear apart"] = sum(len(splits) > 1 for splits in split_of_group.values())
     return rows
+
+
+def _copies(again: list[tuple[File, LabelledImage]], splits: Mapping[str, str], rules: LabelRules) -> Iterator[Copy]:
+    for file, image in again:
+        group = _group(file, image, rules.group)
+        if group is not None and (split := _split(image, group, rules)) != splits.get(file.md5):
+            yield Copy(file.md5, f"images/{file.path.removeprefix('images/')}", group, split)
+
+
+def _split(image: LabelledImage, group: str, rules: LabelRules) -> str:
+    stated = rules.split is None and image.split in SPLITS
+    return str(image.split) if stated else split_of(group, (rules.split or SplitFractions()).by_split)
 
 
 def _group(file: File, image: LabelledImage, rule: str | None) -> str | None:
@@ -168,23 +182,6 @@ def _group(file: File, image: LabelledImage, rule: str | None) -> str | None:
         value = unpacked(image.attributes).get(what)
         return None if value is None else str(value)
     return image.group or file.md5
-
-
-def labels_of(contents: Contents, classes: tuple[str, ...]) -> Labels:
-    """A version's contents as records, its images in the order of their paths."""
-    boxes: dict[str, list[Box]] = defaultdict(list)
-    fields = [name for name in ANNOTATION_COLUMNS if name not in ("md5", "origin")]
-    for md5, *values in _rows(contents.annotations, ["md5", *fields]):
-        boxes[md5].append(Box(*values))
-    columns = ["md5", "relpath", "width_px", "height_px", "group", "split", "attributes"]
-    rows = _rows(contents.images.sort_values("relpath"), columns)
-    return Labels(list(classes), [LabelledImage(path, tuple(boxes[md5]), *rest) for md5, path, *rest in rows])
-
-
-def _rows(frame: pd.DataFrame, columns: list[str]) -> Iterator[tuple[Any, ...]]:
-    """Plain values; pandas makes NaN of some nulls."""
-    chosen = frame[columns].astype(object)
-    return chosen.where(chosen.notna(), None).itertuples(index=False, name=None)
 
 
 def without_labels(files: Mapping[str, File]) -> Labels:

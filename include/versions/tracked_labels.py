@@ -15,6 +15,7 @@ from typing import Any
 
 from include.errors import BadInputError
 from include.storage import ContentStore
+from include.versions.contents import Copy
 from include.versions.splits import SPLITS, Split
 
 OURS = tuple(f"annotations/{split}.json" for split in SPLITS)
@@ -34,11 +35,15 @@ class Said:
 
 @dataclass
 class Labels:
-    """`images` by md5; `boxes` are rows of ANNOTATION_COLUMNS; `classes` in the order of their ids."""
+    """`images` by md5; `boxes` are rows of ANNOTATION_COLUMNS; `classes` in the order of their ids.
+
+    `copies`: what is named in two splits.
+    """
 
     classes: tuple[str, ...] = ()
     images: dict[str, Said] = field(default_factory=dict)
     boxes: list[Entry] = field(default_factory=list)
+    copies: list[Copy] = field(default_factory=list)
 
 
 def read_labels(content: ContentStore, files: Mapping[str, str]) -> Labels:
@@ -85,7 +90,10 @@ def _add(labels: Labels, relpath: str, coco: dict[str, list[Entry]], files: Mapp
             problems.append(f"{relpath}: image {position}: expected an id of its own and the file_name of a tracked file")
             continue
         md5s[image["id"]] = files[path]
-        labels.images.setdefault(files[path], _said(image, split))
+        said = _said(image, split)
+        first = labels.images.setdefault(files[path], said)
+        if None not in (first.split, said.split) and first.split != said.split:
+            labels.copies.append(Copy(files[path], path, said.group or files[path], str(said.split)))
     for position, annotation in enumerate(coco["annotations"]):
         row = _box(annotation, md5s, classes, f"{relpath}#{position}")
         if row is None:

@@ -159,9 +159,10 @@ def contents_of(
             group = (said.group if said else None) or md5
             split = (said.split if said else None) or split_of(group, asked.split.by_split)
             images[md5] = dict(zip(IMAGE_COLUMNS, (relpath, md5, found.size_bytes, *found.size_px, group, split, name, None,
-                                                   said.attributes if said else None), strict=True))  # fmt: skip
+                                                   said.attributes if said else None, None), strict=True))  # fmt: skip
     boxes = [box for box in labels.boxes if box["md5"] in images]
     return Contents(
         pd.DataFrame(list(images.values()), columns=IMAGE_COLUMNS, dtype=object),
         pd.DataFrame(boxes, columns=ANNOTATION_COLUMNS, dtype=object),
+        copies=tuple(labels.copies),
     )
