@@ -53,7 +53,8 @@ found = [*diff.image_counts().values(), *diff.box_counts().values()]
 """
 PEER = """
 import pandas as pd
-columns = ["image_id", "category_id", "x_px", "y_px", "width_px", "height_px", "is_crowd", "annotator", "reviewer", "job", "attributes"]
+columns = ["image_id", "category_id", "x_px", "y_px", "width_px", "height_px", "is_crowd", "annotator", "reviewer", "job",
+           "attributes"]
 sides = []
 for side in ("before", "after"):
     images = pd.read_parquet(folder / f"images-{side}", columns=["image_id", "md5"])
@@ -77,7 +78,8 @@ def made_up(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     annotations = pd.DataFrame({
         "annotation_id": at + 1, "image_id": at // PER_IMAGE + 1, "category_id": chance.integers(1, 20, boxes),
         # one box per cell of a grid, so that no two of an image are alike
-        "x_px": at % PER_IMAGE % 5 * 380 + chance.random(boxes) * 20, "y_px": at % PER_IMAGE // 5 * 500 + chance.random(boxes) * 20,
+        "x_px": at % PER_IMAGE % 5 * 380 + chance.random(boxes) * 20,
+        "y_px": at % PER_IMAGE // 5 * 500 + chance.random(boxes) * 20,
         "width_px": 40 + chance.random(boxes) * 300, "height_px": 40 + chance.random(boxes) * 400, "is_crowd": False,
         "origin": "d", "annotator": chance.choice(["ann", "bob", "cy"], boxes), "reviewer": chance.choice(["dan", None], boxes),
         "job": chance.choice([f"job-{n}" for n in range(500)], boxes), "attributes": None,

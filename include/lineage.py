@@ -35,7 +35,7 @@ class Champion:
 
 
 def dataset_tags(dataset: DatasetVersion) -> dict[str, str]:
-    """The way from a run to the card of its dataset: a tag, and a link in the run's description where Airflow's address is known."""
+    """The way from a run to the card of its dataset: its key; and a link, where Airflow's address is known."""
     key = f"datasets/{dataset.name}/{dataset.version}.html"
     tags = {DATASET_CARD_TAG: key}
     if shown_at := os.environ.get("VISIONLOOP_PAGES"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+# Wherever it is opened: no script runs, nothing is fetched.
+POLICY = "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
 STYLE = """
 :root { color-scheme: light; --ink: #1c2430; --soft: #5d6876; --line: #d9dee5; --paper: #fff; --shade: #f5f7f9; }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
@@ -32,7 +34,7 @@ code { background: var(--shade); padding: .1em .3em; overflow-wrap: anywhere; }
 
 def page(title: str, *parts: str) -> bytes:
     """A whole HTML document. `parts` are HTML; `title` is text."""
-    head = f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>{escape(title)}</title>"
+    head = f"<meta charset=utf-8>{POLICY}<meta name=viewport content='width=device-width'><title>{escape(title)}</title>"
     body = f"<h1>{escape(title)}</h1>{''.join(parts)}"
     return f"<!doctype html><html lang=en><head>{head}<style>{STYLE}</style></head><body>{body}</body></html>".encode()
 

@@ -77,8 +77,7 @@ def render(content: ContentStore, version: DatasetVersion, before: DatasetVersio
         version.label,
         pages.paragraph(f"{len(images):,} images, {len(annotations):,} boxes, {version.size_bytes / 1e6:,.1f} MB, "
                         f"{version.new_bytes / 1e6:,.1f} MB of them new. Made by {version.operation}.", "verdict"),
-        pages.table(["split", "images", "boxes", "groups"],
-                    [[name, f"{one.images:,}", f"{one.annotations:,}", f"{one.groups:,}"] for name, one in version.splits.items()]),
+        split_table(version),
         pages.heading("Pictures"), key_of(colours),
         grid(samples(contents, colours, content.get)),
         *changes(diff, before, changes_address(version).rpartition("/")[2]),
@@ -87,6 +86,11 @@ def render(content: ContentStore, version: DatasetVersion, before: DatasetVersio
         pages.heading("Whose labels"), pages.side_by_side(label_charts(annotations)),
         pages.heading("How it was made"), pages.table(["", ""], provenance(version), "words"),
     )  # fmt: skip
+
+
+def split_table(version: DatasetVersion) -> str:
+    rows = [[name, f"{one.images:,}", f"{one.annotations:,}", f"{one.groups:,}"] for name, one in version.splits.items()]
+    return pages.table(["split", "images", "boxes", "groups"], rows)
 
 
 def key_of(colours: dict[str, str]) -> str:

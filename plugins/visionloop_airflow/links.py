@@ -1,4 +1,4 @@
-"""Buttons on a task: its MLflow run, its Data Docs, its report, its dataset's card. All served by pages.py, so they are known before the run."""
+"""Buttons on a task: its MLflow run, its report, its dataset's card … Served by pages.py, so they are known before the run."""
 
 from __future__ import annotations
 

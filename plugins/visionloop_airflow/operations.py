@@ -72,7 +72,8 @@ class Operation:
             "**Then**: the model DAGs that train on the dataset start. No version that stands is changed.\n"
             "**Grey (skipped)**: nothing would change.\n"
             "**Red**: the failed task's last log line says which answer of the form is wrong.\n"
-            f"**See**: *Dataset card*, *Near duplicates* and (merge) *Report* on `derive_dataset`; in a terminal `./visionloop dataset {self.name} --help`."
+            "**See**: *Dataset card*, *Near duplicates* and (merge) *Report* on `derive_dataset`; in a terminal "
+            f"`./visionloop dataset {self.name} --help`."
         )
 
     @property

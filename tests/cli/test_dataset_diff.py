@@ -69,7 +69,7 @@ def test_the_page_draws_the_changed_pictures_and_no_others(versions, tmp_path):
     assert page.count("<img ") == 1
     assert "title='images/b.png'" in page
     assert "1 added, 1 moved, 1 relabelled" in page
-    assert "http" not in page
+    assert "://" not in page
 
 
 def test_a_page_of_a_picture_that_cannot_be_read_is_made_all_the_same(versions, tmp_path):

@@ -50,6 +50,12 @@ def test_training_has_parameters_dataset_and_tags(lineage: Lineage) -> None:
     assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "training")]
 
 
+def test_a_run_leads_to_the_card_of_its_dataset(lineage: Lineage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISIONLOOP_PAGES", "http://airflow.example/visionloop")
+    said = lineage.client.get_run(start(lineage, "described")).data.tags["mlflow.note.content"]
+    assert said == "Trained on [trees:v1](http://airflow.example/visionloop/artifacts/datasets/trees/v1.html)"
+
+
 def test_training_started_again_continues_its_run(lineage: Lineage) -> None:
     first = start(lineage, "again")
     lineage.log_metrics(first, {"val/ap50": 0.4}, step=1, timestamp_ms=1)

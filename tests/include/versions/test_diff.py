@@ -57,9 +57,11 @@ A = [{"relpath": "a.png"}]
         # one of two equal boxes goes
         ([box((0, 0, 10, 10))] * 2, [box((0, 0, 10, 10))], [("removed", None)]),
         # of two that would fit, the nearer is the same one
-        ([box((0, 0, 10, 10))], [box((3, 0, 10, 10)), box((1, 0, 10, 10))], [("added", None), ("moved", pytest.approx(90 / 110))]),
+        ([box((0, 0, 10, 10))], [box((3, 0, 10, 10)), box((1, 0, 10, 10))],
+         [("added", None), ("moved", pytest.approx(90 / 110))]),
         # the same class first, where both fit equally well
-        ([box((0, 0, 10, 10))], [box((1, 0, 10, 10), "Bush"), box((1, 0, 10, 10))], [("added", None), ("moved", pytest.approx(90 / 110))]),
+        ([box((0, 0, 10, 10))], [box((1, 0, 10, 10), "Bush"), box((1, 0, 10, 10))],
+         [("added", None), ("moved", pytest.approx(90 / 110))]),
         ([box((0, 0, 10, 10))], [box((0, 0, 10, 10), origin="another delivery")], []),
     ],
     ids=["moved", "IoU of one half", "below one half", "relabelled", "annotator", "crowd", "attributes", "no area", "one of two",
@@ -134,8 +136,8 @@ def test_versions_without_boxes(store: Store, empty: str) -> None:
 
 coordinates = st.integers(0, 6)
 rows = st.lists(
-    st.tuples(st.integers(0, 2), st.sampled_from(["Tree", "Bush"]), coordinates, coordinates, st.integers(1, 5), st.integers(1, 5),
-              st.sampled_from([None, "ann", "bob"])),
+    st.tuples(st.integers(0, 2), st.sampled_from(["Tree", "Bush"]), coordinates, coordinates, st.integers(1, 5),
+              st.integers(1, 5), st.sampled_from([None, "ann", "bob"])),
     max_size=14,
 )  # fmt: skip
 Row = tuple[int, str, int, int, int, int, str | None]
@@ -144,8 +146,8 @@ Row = tuple[int, str, int, int, int, int, str | None]
 def tables(boxes: Sequence[Row], classes: tuple[str, ...]) -> Tables:
     images = [{"image_id": n + 1, "relpath": f"{n}", "md5": f"{n:032d}", "split": "train"} for n in range(3)]
     found = [
-        {"annotation_id": n + 1, "image_id": image + 1, "category_id": classes.index(name) + 1, "x_px": x, "y_px": y, "width_px": w,
-         "height_px": h, "is_crowd": False, "annotator": who}
+        {"annotation_id": n + 1, "image_id": image + 1, "category_id": classes.index(name) + 1, "x_px": x, "y_px": y,
+         "width_px": w, "height_px": h, "is_crowd": False, "annotator": who}
         for n, (image, name, x, y, w, h, who) in enumerate(boxes)
     ]  # fmt: skip
     return Tables(pa.Table.from_pylist(images, VERSION_IMAGES), pa.Table.from_pylist(found, VERSION_ANNOTATIONS), classes)

@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageFilter
 
 from include.errors import BadInputError
 from include.step.by_hand import step_by_hand
 from include.storage import ContentStore, Store, open_store
-from include.versions import duplicates
+from include.versions import close_hashes, duplicates
+from include.versions.close_hashes import close_pairs
 from include.versions.contents import Contents
 from include.versions.derive import DeriveDataset, derive
-from include.versions.duplicates import NearDuplicates, close_hashes, keep_apart
+from include.versions.duplicates import NearDuplicates, keep_apart
 from include.versions.fingerprints import FLAT, as_numbers, fingerprint
 from tests.end_to_end import shapes
 from tests.versions import put_version
@@ -77,21 +79,39 @@ def test_any_pixel_format_has_a_hash(mode: str) -> None:
     assert fingerprint(encoded(image, "TIFF")) != FLAT
 
 
-def test_close_hashes_are_those_that_a_loop_finds() -> None:
+def many_hashes() -> tuple[list[int], list[int]]:
+    """Two lists with many close pairs, whole runs of equal quarters among them."""
     chance = np.random.default_rng(0)
-    base = chance.integers(0, 2**63, 30, dtype=np.uint64)
+    base = [int(one) for one in chance.integers(0, 2**63, 40, dtype=np.uint64)]
     near = [
-        int(one) ^ sum(1 << int(bit) for bit in chance.choice(64, int(chance.integers(0, 12)), replace=False)) for one in base
-    ]
-    hashes = [f"{value:016x}" for value in [*map(int, base), *near]] + [FLAT] * 3
-    splits = chance.choice(["train", "val", "test"], len(hashes))
-    images = pd.DataFrame({"phash": hashes, "split": splits})
-    expected = {
-        (i, j) for i in range(60) for j in range(i + 1, 60)
-        if splits[i] != splits[j] and (int(hashes[i], 16) ^ int(hashes[j], 16)).bit_count() <= 6
-    }  # fmt: skip
-    assert expected
-    assert {(one, other) for one, other, _ in close_hashes(images, 6)} == expected
+        one ^ sum(1 << int(bit) for bit in chance.choice(64, int(chance.integers(0, 14)), replace=False))
+        for one in base for _ in range(4)
+    ]  # fmt: skip
+    return base + [base[0]] * 5, near
+
+
+@pytest.mark.parametrize("bits", [0, 3, 4, 6, 7, 8, 11])
+@pytest.mark.parametrize("at_once", [1, 7, 2_000_000])
+def test_close_pairs_are_those_that_a_loop_finds(bits: int, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(close_hashes, "AT_ONCE", at_once)
+    ones, others = many_hashes()
+    expected = [
+        (i, j, apart) for i, one in enumerate(ones) for j, other in enumerate(others)
+        if (apart := (one ^ other).bit_count()) <= bits
+    ]  # fmt: skip
+    blocks = close_pairs(np.array(ones, np.uint64), np.array(others, np.uint64), bits)
+    found = [pair for block in blocks for pair in zip(*(column.tolist() for column in block), strict=True)]
+    assert len(expected) > 5
+    assert sorted(found) == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=12), st.lists(st.integers(0, 63), max_size=6))
+def test_a_hash_with_up_to_six_bits_changed_is_always_found(hashes: list[int], changed: list[int]) -> None:
+    for value in hashes:
+        other = value ^ sum(1 << bit for bit in set(changed))
+        blocks = close_pairs(np.array(hashes, np.uint64), np.array([other], np.uint64), 6)
+        assert value in {hashes[at] for ones, _, _ in blocks for at in ones}
 
 
 @pytest.fixture
@@ -99,19 +119,21 @@ def store(tmp_path: Path) -> Store:
     return open_store(f"file://{tmp_path}")
 
 
+LEAK: list[dict[str, Any]] = [
+    {"relpath": "a.png", "data": encoded(scene(1)), "group": "g1"},
+    {"relpath": "b.jpg", "data": encoded(scene(1), "JPEG", quality=50), "group": "g2", "split": "test"},
+]
+
+
 def leaky(store: Store, **same: Any) -> Any:
     """a.png, a train picture, is b.jpg, a test picture, stored again; c.png is another."""
-    images = [
-        {"relpath": "a.png", "data": encoded(scene(1)), "group": "g1"},
-        {"relpath": "b.jpg", "data": encoded(scene(1), "JPEG", quality=50), "group": "g2", "split": "test", **same},
-        {"relpath": "c.png", "data": encoded(scene(2)), "group": "g3"},
-    ]
+    images = [LEAK[0], LEAK[1] | same, {"relpath": "c.png", "data": encoded(scene(2)), "group": "g3"}]
     return put_version(store, "trees", ("Tree",), images, [])
 
 
-def step(store: Store, do: dict[str, Any], **settings: Any) -> Any:
+def step(store: Store, do: dict[str, Any], parent: str = "trees:v1", **settings: Any) -> Any:
     config = DeriveDataset.model_validate({"name": "trees", "do": do, "near_duplicates": settings})
-    return step_by_hand("derive_dataset", config, store, {"parents": "dataset://trees:v1"})
+    return step_by_hand("derive_dataset", config, store, {"parents": f"dataset://{parent}"})
 
 
 def without(path: str) -> dict[str, Any]:
@@ -126,25 +148,43 @@ def test_a_leak_blocks_the_version_and_is_shown(store: Store) -> None:
     ):
         derive(run)
     assert not store.exists("datasets/trees/v2.json")
-    page = store.read(f"{run.output}/report.html").decode()
+    page = store.read(f"{run.output}/near_duplicates.html").decode()
     assert page.count("<img ") == 2
+    assert "No version was published." in page
     assert "a.png" in page
 
 
-def test_one_of_the_pair_left_out_is_the_way_out_and_hashes_are_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_of_the_pair_left_out_is_the_way_out(store: Store) -> None:
     leaky(store)
-    made = derive(step(store, without("b.jpg"), action="warn"))  # one split is left: nothing to compare, nothing read
+    run = step(store, without("b.jpg"))
+    made = derive(run)  # one split is left: nothing to compare, nothing read
     contents = Contents.read(ContentStore(store), made)
     assert contents.images["phash"].isna().all()
+    assert "No picture lies in two splits" in store.read(f"{run.output}/near_duplicates.html").decode()
 
 
 @pytest.mark.parametrize(
-    "settings", [{"action": "warn"}, {"action": "off"}, {"max_difference": 0}], ids=["warn", "off", "no difference allowed"]
+    ("settings", "counted"),
+    [({"action": "report"}, {"pairs_alike_in_different_splits": 1}), ({"action": "off"}, {}), ({"max_difference": 0}, {})],
+    ids=["report", "off", "no difference allowed"],
 )
-def test_a_dataset_can_be_told_otherwise(store: Store, settings: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_dataset_can_be_told_otherwise_and_its_card_tells(
+    store: Store, settings: dict[str, Any], counted: dict[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
     leaky(store)
-    assert derive(step(store, without("c.png"), **settings)).version == "v2"
-    assert ("look the same" in caplog.text) == (settings.get("action") == "warn")
+    made = derive(step(store, without("c.png"), **settings))
+    assert made.version == "v2"
+    assert made.counts == {"images_left_out": 1, "annotations_left_out": 0} | counted
+    assert made.config["near_duplicates"]["action"] == settings.get("action", "block")
+    assert ("look the same" in caplog.text) == bool(counted)
+
+
+def test_what_was_accepted_once_blocks_again_without_the_permission(store: Store) -> None:
+    leaky(store)
+    derive(step(store, without("c.png"), action="report"))
+    put_version(store, "trees", ("Tree",), [*LEAK, {"relpath": "e.png"}], [])
+    with pytest.raises(BadInputError, match="1 pairs"):
+        derive(step(store, without("e.png"), parent="trees:v3"))
 
 
 def test_same_split_is_no_leak(store: Store) -> None:
@@ -152,18 +192,44 @@ def test_same_split_is_no_leak(store: Store) -> None:
     assert derive(step(store, without("c.png"))).version == "v2"
 
 
-def test_hashes_are_carried_and_only_new_images_are_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = ContentStore(store)
-    version = leaky(store)
-    contents = Contents.read(content, version)
-    run = step(store, without("c.png"), action="warn")
-    hashed = keep_apart(run, contents, NearDuplicates(action="warn"))
-    assert hashed.images["phash"].map(len).tolist() == [16, 16, 16]
-    read: list[str] = []
-    monkeypatch.setattr(duplicates, "fingerprint", lambda data: read.append(data) or FLAT)
-    again = keep_apart(run, hashed, NearDuplicates(action="warn"))
-    assert again.images["phash"].tolist() == hashed.images["phash"].tolist()
-    assert read == []
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What is decoded from now on, to be hashed or compared."""
+    read: list[bytes] = []
+    for name in ("fingerprint", "thumbnail"):
+        real = getattr(duplicates, name)
+        monkeypatch.setattr(duplicates, name, lambda data, real=real: read.append(data) or real(data))
+    return read
+
+
+def test_a_version_decodes_only_what_no_version_before_it_had(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    leaky(store)
+    known = derive(step(store, without("c.png"), action="report"))
+    held = Contents.read(ContentStore(store), known)
+    assert held.images["phash"].map(len).tolist() == [16, 16]
+    read = decoded(monkeypatch)
+    new = encoded(scene(3))
+    fresh = put_version(store, "other", ("Tree",), [*LEAK, {"relpath": "new.png", "data": new}], [])
+    contents = Contents.read(ContentStore(store), fresh)  # as an import makes it: no row has a hash
+    again, counts = keep_apart(step(store, without("x")), contents, NearDuplicates(action="report"), [known])
+    assert again.images.set_index("relpath")["phash"][["a.png", "b.jpg"]].tolist() == held.images["phash"].tolist()
+    assert read.count(new) == 1
+    assert counts == {"pairs_alike_in_different_splits": 1}
+
+
+def test_what_was_found_apart_is_not_compared_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [{"relpath": "a.png"}, {"relpath": "b.png", "split": "test"}, {"relpath": "c.png"}]
+    put_version(store, "trees", ("Tree",), images, [])
+    clean = derive(step(store, without("c.png")))
+    asked: list[int] = []
+    real = duplicates.close_pairs
+    monkeypatch.setattr(
+        duplicates, "close_pairs", lambda one, other, bits: asked.append(len(one) * len(other)) or real(one, other, bits)
+    )
+    contents = Contents.read(ContentStore(store), clean)
+    keep_apart(step(store, without("x")), contents, NearDuplicates(), [clean])
+    assert sum(asked) == 0
+    keep_apart(step(store, without("x")), contents, NearDuplicates(max_distance=7), [clean])  # stricter than it was
+    assert sum(asked) == 1
 
 
 def test_that_images_were_hashed_is_not_a_new_version(store: Store) -> None:
@@ -195,3 +261,29 @@ def test_drawn_shapes_of_the_end_to_end_loop_raise_no_alarm(store: Store) -> Non
     ]  # fmt: skip
     put_version(store, "trees", ("square", "disc"), images, [])
     assert derive(step(store, without("0/0.png"))).version == "v2"
+
+
+def test_files_of_the_same_bytes_stated_in_two_splits_block_an_import(store: Store, tmp_path: Path) -> None:
+    from include.versions.import_folder import ImportDataset, import_folder
+
+    folder = tmp_path / "folder"
+    for path, seed in {"train/a.png": 1, "train/c.png": 2, "val/b.png": 1}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(encoded(scene(seed)))
+        (folder / path).with_suffix(".txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (folder / "data.yaml").write_text("train: train\nval: val\nnames: [Tree]\n")
+
+    def run(action: str) -> Any:
+        do = {"folder": str(folder), "format": "yolo"}
+        config = ImportDataset.model_validate({"name": "field", "do": do, "near_duplicates": {"action": action}})
+        return step_by_hand("derive_dataset", config, store, {"parents": ""})
+
+    blocked = run("block")
+    said = r"1 pairs .*: images/train/a\.png \(train, .*\) and images/val/b\.png \(val, group "
+    with pytest.raises(BadInputError, match=said):
+        import_folder(blocked)
+    page = store.read(f"{blocked.output}/near_duplicates.html").decode()
+    assert "the same bytes" in page
+    assert page.count("<img ") == 2
+    made = import_folder(run("report"))
+    assert made.counts["pairs_alike_in_different_splits"] == 1
