@@ -120,6 +120,23 @@ def test_later_labels_of_an_image_replace_the_earlier_in_its_old_place(datasets:
     assert len(datasets.annotations(second)) == 4
 
 
+def test_an_image_that_left_comes_back_to_where_it_was(datasets: Any) -> None:
+    one = md5_of(picture(1))
+    # md5("e") starts with e1671797 = 0.88: test; md5("a") with 0cc175b9 = 0.05: train
+    datasets.check([1, 2], groups={1: "e"})
+    datasets.build("r1")
+    datasets.check([3])
+    without = datasets.build("r2", leave_out=[one])
+    assert without.left_table is not None
+    assert one not in {row["md5"] for row in datasets.images(without)}
+    datasets.check([4])
+    assert datasets.build("r3", leave_out=[one]).left_table == without.left_table
+    datasets.check([1], groups={1: "a"})
+    back = datasets.build("r4", split={"train": 1, "val": 0, "test": 0})
+    (row,) = (row for row in datasets.images(back) if row["md5"] == one)
+    assert (row["group"], row["split"], back.left_table) == ("e", "test", None)
+
+
 def test_one_build_or_several_give_the_same_digest(datasets: Any, tmp_path: Path) -> None:
     for seeds in ([1, 2], [2, 3], [4]):
         datasets.check(seeds, groups={2: "g"}, boxes=2)
