@@ -17,8 +17,9 @@ Html = Annotated[Path | None, typer.Option("--html", help="write a page with pic
 def diff(before: Version, after: Version, json: Json = False, html: Html = None) -> None:
     """Images and boxes that came, went, moved or were relabelled; by class, job and person."""
     from include.storage import ContentStore
-    from include.versions.diff import Tables, compare
+    from include.versions.diff import compare
     from include.versions.diff_page import render
+    from include.versions.diff_tables import Tables
 
     store = open_here()
     content = ContentStore(store)
@@ -32,7 +33,7 @@ def diff(before: Version, after: Version, json: Json = False, html: Html = None)
     say(f"{one.label} → {other.label}")
     show_table(["", *found.image_counts(), "unchanged"], [["images", *found.image_counts().values(), found.unchanged_images]])
     show_table(["", *found.box_counts(), "unchanged"], [["boxes", *found.box_counts().values(), found.unchanged_boxes]])
-    for column in ("class_name", "job", "annotator", "reviewer") if len(found.boxes) else ():
+    for column in ("class_name", "job", "annotator", "reviewer") if sum(found.box_counts().values()) else ():
         rows = [[name, *counts.values()] for name, counts in found.by(column).items()]
         show_table([column.removesuffix("_name"), *found.box_counts()], rows)
     if html is not None:

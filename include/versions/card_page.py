@@ -19,7 +19,8 @@ from include.step.step_run import StepRun
 from include.storage import ContentStore, Store
 from include.versions import diff_page
 from include.versions.contents import Contents
-from include.versions.diff import BOX, Diff, Tables, compare
+from include.versions.diff import Diff, compare
+from include.versions.diff_tables import BOX, Tables
 from include.versions.distributions import box_charts, label_charts, place_charts
 from include.versions.history import card_address
 

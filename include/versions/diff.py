@@ -8,6 +8,8 @@ An image is matched by its bytes, else by its path (it was replaced). Boxes of a
     attributes changed   same class and place; other annotator, reviewer, job, attributes or crowd mark
     removed, added       without a partner
 
+and those of images that one version alone has are counted (on added images, on removed images).
+
 One to one, highest IoU first; of equals the same class first. Which row comes first plays no part. Images whose boxes are
 all unchanged are told by a hash per image, so that what is compared box by box is only what changed.
 """
@@ -16,41 +18,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from include.artifacts import DatasetVersion
-from include.artifacts.tables import from_parquet, to_frame
-from include.storage import ContentStore
-from include.versions.box_pairs import Numbers, best_pairs, equal_pairs, row_hashes, unlike_images
+from include.artifacts.tables import to_frame
+from include.versions.box_pairs import Numbers, best_pairs, equal_pairs, unlike_images
+from include.versions.diff_tables import BOX, BOXES_READ, IMAGES_READ, TEXTS, Tables, boxes_by, numbers_of
 
 IMAGE_CHANGES = ("added", "removed", "replaced", "renamed", "split changed")
-BOX_CHANGES = ("added", "removed", "moved", "relabelled", "attributes changed")
-BOX = ("x_px", "y_px", "width_px", "height_px")
-WHO = ("annotator", "reviewer", "job")
-TEXTS = (*WHO, "attributes")
-IMAGES_READ = ["image_id", "relpath", "md5", "split"]
-BOXES_READ = ["image_id", "category_id", *BOX, "is_crowd", *TEXTS]
-
-
-@dataclass(frozen=True)
-class Tables:
-    """A version's images and annotations (at least IMAGES_READ and BOXES_READ), and its classes in order."""
-
-    images: pa.Table
-    annotations: pa.Table
-    classes: tuple[str, ...]
-
-    @classmethod
-    def read(cls, content: ContentStore, version: DatasetVersion) -> Tables:
-        return cls(
-            from_parquet(content.get(version.images_table), IMAGES_READ),
-            from_parquet(content.get(version.annotations_table), BOXES_READ),
-            version.classes,
-        )
+BOX_CHANGES = ("added", "removed", "moved", "relabelled", "attributes changed")  # of images that both versions have
+ON_WHOLE_IMAGES = ("on added images", "on removed images")
 
 
 @dataclass(frozen=True)
@@ -63,12 +42,14 @@ class Diff:
     boxes: pd.DataFrame
     unchanged_images: int  # same bytes, path, split and boxes
     unchanged_boxes: int
+    on_whole_images: tuple[dict[str, dict[str, int]], ...]  # boxes of added images, and of removed ones: boxes_by
 
     def image_counts(self) -> dict[str, int]:
         return counts(self.images, IMAGE_CHANGES)
 
     def box_counts(self) -> dict[str, int]:
-        return counts(self.boxes, BOX_CHANGES)
+        whole = [sum(found["class_name"].values()) for found in self.on_whole_images]
+        return counts(self.boxes, BOX_CHANGES) | dict(zip(ON_WHOLE_IMAGES, whole, strict=True))
 
     def by(self, column: str) -> dict[str, dict[str, int]]:
         """Box changes by `class_name`, `job`, `annotator` or `reviewer`: of the later side, or the earlier of what was removed.
@@ -78,9 +59,13 @@ class Diff:
         key = after.where(self.boxes["change"] != "removed", before).astype(object)
         if column == "class_name":
             key = key.where(self.boxes["change"] != "relabelled", before + " → " + after)
+        groups = self.boxes[["change"]].groupby(key.where(key.notna(), "unknown").to_numpy())
+        found = {str(name): counts(rows, BOX_CHANGES) for name, rows in groups}
+        whole = [one[column] for one in self.on_whole_images]
         return {
-            str(name): counts(rows, BOX_CHANGES)
-            for name, rows in self.boxes.groupby(key.where(key.notna(), "unknown"), sort=True)[["change"]]
+            name: found.get(name, dict.fromkeys(BOX_CHANGES, 0))
+            | {title: one.get(name, 0) for title, one in zip(ON_WHOLE_IMAGES, whole, strict=True)}
+            for name in sorted({*found, *whole[0], *whole[1]})
         }
 
 
@@ -102,7 +87,10 @@ def compare(before: Tables, after: Tables) -> Diff:
     boxes = described(rows, (before, after), small, matched)
     touched = set(images["md5_after"].dropna()) | set(matched["md5_after"][changed])
     unchanged = len(sides[0].image) - len(in_changed[0]) + same
-    return Diff(images, boxes, len(new) - len(set(new["md5"]) & touched), unchanged)
+    came = new["image_id"][~new["image_id"].isin(matched["image_id_after"])]
+    gone = old["image_id"][~old["image_id"].isin(matched["image_id_before"])]
+    whole = (boxes_by(after, came), boxes_by(before, gone))
+    return Diff(images, boxes, len(new) - len(set(new["md5"]) & touched), unchanged, whole)
 
 
 def matched_images(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
@@ -129,34 +117,6 @@ def image_changes(old: pd.DataFrame, new: pd.DataFrame, matched: pd.DataFrame) -
     order = together["change"].map(IMAGE_CHANGES.index)
     path = together["relpath_after"].where(together["relpath_after"].notna(), together["relpath_before"])
     return together.assign(order=order, path=path).sort_values(["order", "path"], ignore_index=True)[columns].astype(object)
-
-
-def numbers_of(before: Tables, after: Tables, matched: pd.DataFrame) -> tuple[Numbers, Numbers]:
-    """Both sides' boxes in matched images, all values as numbers that mean the same on both sides."""
-    classes = {name: number for number, name in enumerate(sorted({*before.classes, *after.classes}))}
-    texts = [shared_codes(before.annotations[name], after.annotations[name]) for name in TEXTS]
-
-    def side(tables: Tables, which: str, position: int) -> Numbers:
-        table = tables.annotations
-        ids = pd.Index(matched[f"image_id_{which}"])
-        image = ids.get_indexer(pd.Index(table["image_id"].to_numpy()))
-        category = np.array([-1, *(classes[name] for name in tables.classes)])[table["category_id"].to_numpy()]
-        crowd = table["is_crowd"].fill_null(False).to_numpy().astype(np.int64)
-        box = np.column_stack([table[name].to_numpy() for name in BOX]) + 0.0  # -0.0 is 0.0
-        rest = np.column_stack([crowd, *(codes[position] for codes in texts)])
-        rows = np.flatnonzero(image >= 0)
-        made = Numbers(rows, image, category, box, rest, np.zeros(len(image), np.uint64)).take(rows, keep_rows=True)
-        return made.hashed(row_hashes(made))
-
-    return side(before, "before", 0), side(after, "after", 1)
-
-
-def shared_codes(*columns: pa.ChunkedArray) -> list[Any]:
-    """Each text as a number, the same for equal texts of all columns; null is -1."""
-    plain = [column.cast(pa.string()) for column in columns]
-    joined = pa.chunked_array([chunk for column in plain for chunk in column.chunks], pa.string())
-    codes = joined.combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return np.split(codes, np.cumsum([len(column) for column in columns])[:-1])
 
 
 def box_changes(old: Numbers, new: Numbers) -> tuple[pd.DataFrame, int]:

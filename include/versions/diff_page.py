@@ -9,7 +9,8 @@ import pandas as pd
 
 from include import pages
 from include.drawing import Outline, drawn, figure, grid, unreadable
-from include.versions.diff import BOX, BOX_CHANGES, Diff
+from include.versions.diff import BOX_CHANGES, ON_WHOLE_IMAGES, Diff
+from include.versions.diff_tables import BOX
 
 PICTURES = 24
 COLOURS = {"added": "#2dd4ff", "removed": "#ff2d95", "moved": "#ffd500", "relabelled": "#b388ff", "attributes changed": "#ffffff"}
@@ -33,17 +34,20 @@ def render(diff: Diff, before: str, after: str, read: Callable[[str], bytes]) ->
 
 def in_a_sentence(diff: Diff) -> str:
     images = ", ".join(f"{count:,} {change}" for change, count in diff.image_counts().items() if count) or "none changed"
-    boxes = ", ".join(f"{count:,} {change}" for change, count in diff.box_counts().items() if count) or "none changed"
-    return f"Images: {images}. Boxes of images in both: {boxes}; {diff.unchanged_boxes:,} unchanged."
+    counts = diff.box_counts()
+    boxes = ", ".join(f"{counts[change]:,} {change}" for change in BOX_CHANGES if counts[change]) or "none changed"
+    whole = "".join(f" {counts[where]:,} boxes {where}." for where in ON_WHOLE_IMAGES if counts[where])
+    return f"Images: {images}. Boxes of images in both: {boxes}; {diff.unchanged_boxes:,} unchanged.{whole}"
 
 
 def sums(diff: Diff, level: int = 2) -> list[str]:
     """A table of box changes per class, job, annotator and reviewer, those with the most changes first."""
     parts: list[str] = []
-    for column, title in SUMS.items() if len(diff.boxes) else ():
+    head = list(diff.box_counts())
+    for column, title in SUMS.items() if sum(diff.box_counts().values()) else ():
         found = sorted(diff.by(column).items(), key=lambda item: (-sum(item[1].values()), item[0]))
-        rows = [[name, *(f"{one[change]:,}" for change in BOX_CHANGES)] for name, one in found[:ROWS]]
-        parts += [pages.heading(title, level), pages.table(["", *BOX_CHANGES], rows)]
+        rows = [[name, *(f"{one[change]:,}" for change in head)] for name, one in found[:ROWS]]
+        parts += [pages.heading(title, level), pages.table(["", *head], rows)]
         if len(found) > ROWS:
             parts.append(pages.paragraph(f"and {len(found) - ROWS} more", "soft"))
     return parts

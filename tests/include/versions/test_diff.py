@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from include.artifacts.tables import VERSION_ANNOTATIONS, VERSION_IMAGES
 from include.storage import ContentStore, Store, open_store
 from include.versions import box_pairs
-from include.versions.diff import Diff, Tables, compare
+from include.versions.diff import Diff, compare
+from include.versions.diff_tables import Tables
 from tests.versions import png, put_version
 
 CLASSES = ("Tree", "Bush")
@@ -39,6 +40,7 @@ def box(at: Box, class_name: str = "Tree", image: str = "a.png", **more: Any) ->
 
 
 A = [{"relpath": "a.png"}]
+BOX_CHANGES = ("added", "removed", "moved", "relabelled", "attributes changed")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_sums_by_class_job_and_person(store: Store) -> None:
     ]  # fmt: skip
     after = [box((1, 0, 10, 10), annotator="cy", job="2"), box((20, 0, 10, 10), "Bush", annotator="cy", reviewer="dan", job="2")]
     found = diff_of(store, (A, before), (A, after))
-    nothing = dict.fromkeys(("added", "removed", "moved", "relabelled", "attributes changed"), 0)
+    nothing = dict.fromkeys((*BOX_CHANGES, "on added images", "on removed images"), 0)
     assert found.by("class_name") == {
         "Bush": nothing | {"removed": 1}, "Tree": nothing | {"moved": 1}, "Tree → Bush": nothing | {"relabelled": 1}
     }  # fmt: skip
@@ -123,6 +125,18 @@ def test_sums_by_class_job_and_person(store: Store) -> None:
     assert found.by("job") == {"2": nothing | {"moved": 1, "relabelled": 1}, "unknown": nothing | {"removed": 1}}
     (moved,) = found.boxes[found.boxes["change"] == "moved"].to_dict("records")
     assert (moved["annotator_before"], moved["annotator_after"], moved["x_px_before"], moved["x_px_after"]) == ("ann", "cy", 0, 1)
+
+
+def test_boxes_of_images_that_came_or_went_are_counted_by_class_job_and_person(store: Store) -> None:
+    before = [box((0, 0, 9, 9), job="1"), box((0, 0, 9, 9), image="gone", annotator="ann")]
+    after = [box((0, 0, 9, 9), job="1"), *(box((0, 0, 9, 9), name, image="new", job="2") for name in ("Tree", "Bush", "Bush"))]
+    found = diff_of(store, ([*A, {"relpath": "gone"}], before), ([*A, {"relpath": "new"}], after))
+    assert (len(found.boxes), found.unchanged_boxes) == (0, 1)
+    came, gone = "on added images", "on removed images"
+    assert {name: (one[came], one[gone]) for name, one in found.by("class_name").items()} == {"Bush": (2, 0), "Tree": (1, 1)}
+    assert {name: (one[came], one[gone]) for name, one in found.by("job").items()} == {"2": (3, 0), "unknown": (0, 1)}
+    assert {name: (one[came], one[gone]) for name, one in found.by("annotator").items()} == {"ann": (0, 1), "unknown": (3, 0)}
+    assert (found.box_counts()[came], found.box_counts()[gone]) == (3, 1)
 
 
 @pytest.mark.parametrize("empty", ["before", "after", "both"])
