@@ -109,10 +109,12 @@ def settled(
     step: StepRun[Any], made: Made, parents: Sequence[DatasetVersion], newest: DatasetVersion | None
 ) -> tuple[Contents, pd.DataFrame, dict[str, int]]:
     """Contents with every image where it was once, and none like one of another split; what is known of places; counts."""
-    tables = [newest.images_table, newest.left_table] if newest else []
-    tables += [parents[0].images_table] if len(parents) == 1 else []  # of several the operation has settled it
-    known = read_places(step.content, [*tables, *(parent.left_table for parent in parents)])
-    images, stayed = stay_put(made.contents.images, known) if len(parents) < 2 else (made.contents.images, 0)
+    here = [newest.images_table, newest.left_table] if newest else []
+    of_parents = [parents[0].images_table] if len(parents) == 1 else []  # a merge leaves none out
+    known = read_places(step.content, dict.fromkeys([*here, *of_parents, *(parent.left_table for parent in parents)]))
+    images, stayed = made.contents.images, 0
+    if here and len(parents) < 2:  # a merge has settled it
+        images, stayed = stay_put(images, read_places(step.content, here))
     before = list({one.label: one for one in (newest, *parents) if one is not None}.values())
     contents = replace(made.contents, images=images)
     contents, counts = keep_apart(step, contents, step.config.near_duplicates, before)

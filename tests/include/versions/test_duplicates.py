@@ -101,7 +101,7 @@ def test_close_pairs_are_those_that_a_loop_finds(bits: int, at_once: int, monkey
     ]  # fmt: skip
     blocks = close_pairs(np.array(ones, np.uint64), np.array(others, np.uint64), bits)
     found = [pair for block in blocks for pair in zip(*(column.tolist() for column in block), strict=True)]
-    assert len(expected) > 5
+    assert len(expected) >= 5
     assert sorted(found) == expected
 
 
@@ -267,11 +267,11 @@ def test_files_of_the_same_bytes_stated_in_two_splits_block_an_import(store: Sto
     from include.versions.import_folder import ImportDataset, import_folder
 
     folder = tmp_path / "folder"
-    for path, seed in {"train/a.png": 1, "train/c.png": 2, "val/b.png": 1}.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(encoded(scene(seed)))
-        (folder / path).with_suffix(".txt").write_text("0 0.5 0.5 0.2 0.2\n")
-    (folder / "data.yaml").write_text("train: train\nval: val\nnames: [Tree]\n")
+    for path, seed in {"train/a": 1, "train/c": 2, "val/b": 1}.items():
+        for file, data in ((f"images/{path}.png", encoded(scene(seed))), (f"labels/{path}.txt", b"0 0.5 0.5 0.2 0.2\n")):
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_bytes(data)
+    (folder / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [Tree]\n")
 
     def run(action: str) -> Any:
         do = {"folder": str(folder), "format": "yolo"}
