@@ -10,6 +10,7 @@ import typer
 from cli.dataset.app import Json, Version, app, open_here, show_json, show_table, version_at
 from cli.home import say
 
+SHORT = {"attributes changed": "attributes", "on added images": "on new", "on removed images": "on gone"}  # for 80 columns
 Html = Annotated[Path | None, typer.Option("--html", help="write a page with pictures of what changed", metavar="FILE")]
 
 
@@ -32,10 +33,11 @@ def diff(before: Version, after: Version, json: Json = False, html: Html = None)
         return show_json({"before": one.label, "after": other.label, **as_json(found)})
     say(f"{one.label} → {other.label}")
     show_table(["", *found.image_counts(), "unchanged"], [["images", *found.image_counts().values(), found.unchanged_images]])
-    show_table(["", *found.box_counts(), "unchanged"], [["boxes", *found.box_counts().values(), found.unchanged_boxes]])
-    for column in ("class_name", "job", "annotator", "reviewer") if sum(found.box_counts().values()) else ():
-        rows = [[name, *counts.values()] for name, counts in found.by(column).items()]
-        show_table([column.removesuffix("_name"), *found.box_counts()], rows)
+    head = [SHORT.get(change, change) for change in found.box_counts()]
+    show_table(["", *head, "unchanged"], [["boxes", *found.box_counts().values(), found.unchanged_boxes]])
+    for column in ("class_name", "job", "annotator", "reviewer"):
+        if (sums := found.by(column)).keys() - {"unknown"}:
+            show_table([column.removesuffix("_name"), *head], [[name, *counts.values()] for name, counts in sums.items()])
     if html is not None:
         say(f"pictures: {html}")
 

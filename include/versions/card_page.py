@@ -23,6 +23,7 @@ from include.versions.diff import Diff, compare
 from include.versions.diff_tables import BOX, Tables
 from include.versions.distributions import box_charts, label_charts, place_charts
 from include.versions.history import card_address
+from include.versions.splits import SPLITS
 
 PICTURES = 12
 PICTURE_BYTES = 1_400_000  # of all pictures together: the page stays below 2 MB
@@ -84,13 +85,19 @@ def render(content: ContentStore, version: DatasetVersion, before: DatasetVersio
         *changes(diff, before, changes_address(version).rpartition("/")[2]),
         pages.heading("Boxes"), pages.side_by_side(box_charts(images, annotations, version.classes)),
         pages.heading("Where the pictures come from"), pages.side_by_side(place_charts(images)),
-        pages.heading("Whose labels"), pages.side_by_side(label_charts(annotations)),
+        pages.heading("Whose labels"), people(annotations),
         pages.heading("How it was made"), pages.table(["", ""], provenance(version), "words"),
     )  # fmt: skip
 
 
+def people(annotations: pd.DataFrame) -> str:
+    charts = label_charts(annotations)
+    return pages.side_by_side(charts) if charts else pages.paragraph("The labels do not say.")
+
+
 def split_table(version: DatasetVersion) -> str:
-    rows = [[name, f"{one.images:,}", f"{one.annotations:,}", f"{one.groups:,}"] for name, one in version.splits.items()]
+    splits = sorted(version.splits.items(), key=lambda item: SPLITS.index(item[0]))
+    rows = [[name, f"{one.images:,}", f"{one.annotations:,}", f"{one.groups:,}"] for name, one in splits]
     return pages.table(["split", "images", "boxes", "groups"], rows)
 
 

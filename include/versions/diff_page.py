@@ -13,7 +13,7 @@ from include.versions.diff import BOX_CHANGES, ON_WHOLE_IMAGES, Diff
 from include.versions.diff_tables import BOX
 
 PICTURES = 24
-COLOURS = {"added": "#2dd4ff", "removed": "#ff2d95", "moved": "#ffd500", "relabelled": "#b388ff", "attributes changed": "#ffffff"}
+COLOURS = {"added": "#2dd4ff", "removed": "#ff2d95", "moved": "#ffd500", "relabelled": "#b388ff", "attributes changed": "#00d084"}
 SUMS = {"class_name": "By class", "job": "By labelling job", "annotator": "By annotator", "reviewer": "By reviewer"}
 ROWS = 40  # of a table of sums
 IMAGES = 40  # rows of the table of changed images
@@ -43,9 +43,11 @@ def in_a_sentence(diff: Diff) -> str:
 def sums(diff: Diff, level: int = 2) -> list[str]:
     """A table of box changes per class, job, annotator and reviewer, those with the most changes first."""
     parts: list[str] = []
-    head = list(diff.box_counts())
-    for column, title in SUMS.items() if sum(diff.box_counts().values()) else ():
+    head = [change for change, count in diff.box_counts().items() if count]
+    for column, title in SUMS.items() if head else ():
         found = sorted(diff.by(column).items(), key=lambda item: (-sum(item[1].values()), item[0]))
+        if [name for name, _ in found] == ["unknown"]:
+            continue
         rows = [[name, *(f"{one[change]:,}" for change in head)] for name, one in found[:ROWS]]
         parts += [pages.heading(title, level), pages.table(["", *head], rows)]
         if len(found) > ROWS:

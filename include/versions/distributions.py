@@ -37,8 +37,9 @@ def box_charts(images: pd.DataFrame, annotations: pd.DataFrame, classes: Sequenc
 
 def place_charts(images: pd.DataFrame) -> list[str]:
     """Sources, groups, and what the images' attributes say."""
-    charts = [names_chart(images["source"].value_counts(), "Images by source"),
-              names_chart(images["group"].value_counts(), "Images by group")]  # fmt: skip
+    charts = [names_chart(images["source"].value_counts(), "Images by source")]
+    if (images["group"] != images["md5"]).any():
+        charts.append(names_chart(images["group"].value_counts(), "Images by group"))
     said = [json.loads(text) for text in images["attributes"] if isinstance(text, str)]
     for name in sorted({key for one in said for key in one})[:ATTRIBUTES]:
         charts.append(names_chart(pd.Series([str(one[name]) for one in said if name in one]).value_counts(), f"Images by {name}"))
@@ -46,9 +47,10 @@ def place_charts(images: pd.DataFrame) -> list[str]:
 
 
 def label_charts(annotations: pd.DataFrame) -> list[str]:
-    """Who drew, who reviewed, in which jobs."""
+    """Who drew, who reviewed, in which jobs; nothing where no label says."""
     titles = {"annotator": "Boxes by annotator", "reviewer": "Boxes by reviewer", "job": "Boxes by labelling job"}
-    return [names_chart(annotations[column].fillna("unknown").value_counts(), title) for column, title in titles.items()]
+    said = {column: title for column, title in titles.items() if annotations[column].notna().any()}
+    return [names_chart(annotations[column].fillna("unknown").value_counts(), title) for column, title in said.items()]
 
 
 def names_chart(counts: pd.Series[Any], title: str) -> str:

@@ -24,7 +24,7 @@ from include.storage import ContentStore
 from include.storage.content import in_threads
 from include.versions.close_hashes import Block, Ints, close_pairs
 from include.versions.contents import Contents
-from include.versions.duplicates_page import PAGE, Pair, Side, render
+from include.versions.duplicates_page import PAGE, Pair, Side, counted, render
 from include.versions.fingerprints import FLAT, Levelled, as_numbers, differences, fingerprint, levelled, thumbnail
 from include.versions.progress import steadily
 from include.versions.splits import SPLITS
@@ -65,9 +65,9 @@ def keep_apart(
     step.store.write(key, render(step.content, pairs, len(contents.images), is_blocked=settings.action == "block"))
     if not pairs:
         return contents, {}
-    many = f"at least {len(pairs)}" if len(pairs) >= ENOUGH else f"{len(pairs)}"
+    many = f"{'at least ' * (len(pairs) >= ENOUGH)}{counted(len(pairs))}"
     listed = "; ".join(map(str, pairs[:NAMED])) + ("; …" if len(pairs) > NAMED else "")
-    found = f"{many} pairs of pictures look the same and lie in different splits: {listed}. See them: {step.store.url}/{key}"
+    found = f"{many} of pictures that look the same lie in different splits: {listed}. See them: {step.store.url}/{key}"
     if settings.action == "report":
         step.log.warning("%s", found)
         return contents, {"pairs_alike_in_different_splits": len(pairs)}

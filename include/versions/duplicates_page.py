@@ -23,7 +23,11 @@ class Side:
     split: str
 
     def __str__(self) -> str:
-        return f"{self.relpath} ({self.split}, group {self.group})"
+        return f"{self.relpath} ({self.where})"
+
+    @property
+    def where(self) -> str:
+        return f"{self.split}, no group" if self.group == self.md5 else f"{self.split}, group {self.group}"
 
 
 @dataclass(frozen=True)
@@ -49,19 +53,22 @@ def render(content: ContentStore, pairs: Sequence[Pair], images: int, is_blocked
     if not pairs:
         return pages.page("No picture lies in two splits", pages.paragraph(f"{images:,} images, none like one of another split."))
     outcome = "No version was published." if is_blocked else "The version was published: near_duplicates.action is report."
-    more = f" The first {SHOWN} of {len(pairs)} pairs; the table has them all." if len(pairs) > SHOWN else ""
-    rows = [[str(pair.one), str(pair.other), pair.likeness] for pair in pairs]
+    rows = [[f"{number}", str(pair.one), str(pair.other), pair.likeness] for number, pair in enumerate(pairs, 1)]
+    rest = [pages.heading("The others"), pages.table(["", "picture", "looks like", "how alike"], rows[SHOWN:], "words")]
     return pages.page(
-        f"{len(pairs):,} pairs of pictures look the same, in different splits",
+        f"{counted(len(pairs))} of pictures that look the same, in different splits",
         pages.paragraph(
             f"A detector would be tested on what it was trained on. {outcome} Give pictures of one scene the same group, "
             "or leave one of each pair out.", "verdict",
         ),
-        pages.paragraph(f"Most alike first.{more}", "soft"),
+        pages.paragraph("Most alike first.", "soft"),
         *(beside(content, pair) for pair in pairs[:SHOWN]),
-        pages.heading("All pairs"),
-        pages.table(["picture", "looks like", "how alike"], rows, "words"),
+        *(rest if len(pairs) > SHOWN else []),
     )  # fmt: skip
+
+
+def counted(pairs: int) -> str:
+    return f"{pairs:,} pair{'s' * (pairs != 1)}"
 
 
 def beside(content: ContentStore, pair: Pair) -> str:
@@ -73,4 +80,4 @@ def beside(content: ContentStore, pair: Pair) -> str:
 def shown(content: ContentStore, side: Side) -> str:
     data = content.get(side.md5)
     source = "" if unreadable(data) else drawn(data, (), longer_side_px=320, quality=75)
-    return figure(source, side.relpath, f"{side.split}, group {side.group}", side.relpath)
+    return figure(source, side.relpath, side.where, side.relpath)

@@ -41,12 +41,12 @@ class Made:
 
 
 def describe(
-    content: ContentStore, name: str, classes: Sequence[str], contents: Contents, parents: Iterable[DatasetVersion],
+    content: ContentStore, name: str, classes: Sequence[str], contents: Contents, before: Iterable[DatasetVersion],
     files: Mapping[str, str] | None = None, sizes: Mapping[str, int] | None = None, known: pd.DataFrame | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """A card's fields that follow from the contents; all bytes that they name are stored. Image bytes are there already.
 
-    `known`: md5, group and split of what earlier versions had.
+    What `before` have is not new; `known`: md5, group and split of what earlier versions had.
     """
     images, annotations = version_tables(contents, classes)
     sizes = {**(sizes or {}), **dict(zip(images["md5"].to_pylist(), images["size_bytes"].to_pylist(), strict=True))}
@@ -56,7 +56,7 @@ def describe(
             files[relpath] = content.put(data)
             sizes[files[relpath]] = len(data)
     left = left_table(contents.images, known) if known is not None else ()
-    had = {md5 for parent in parents for md5 in read_listing(content, parent.digest).values()}
+    had = {md5 for digest in {one.digest for one in before} for md5 in read_listing(content, digest).values()}
     return {
         "digest": put_listing(content, files),
         "classes": tuple(classes),
@@ -86,7 +86,8 @@ def publish_derived(
         number = max(version_numbers(step.store, name), default=0)
         newest = read_version(step.store, name, number) if number else None
         contents, known, counts = settled(step, made, parents, newest)
-        fields = describe(step.content, name, made.classes, contents, parents, made.files, made.sizes, known)
+        had = [*parents, *([newest] if newest else [])]
+        fields = describe(step.content, name, made.classes, contents, had, made.files, made.sizes, known)
         if newest is not None and is_same(step.content, newest, fields):
             raise NothingToDo(f"{operation} changed nothing: {newest.label} has the same images and labels")
         version = step.card(
