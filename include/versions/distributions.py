@@ -41,7 +41,7 @@ def place_charts(images: pd.DataFrame) -> list[str]:
     if (images["group"] != images["md5"]).any():
         charts.append(names_chart(images["group"].value_counts(), "Images by group"))
     said = [json.loads(text) for text in images["attributes"] if isinstance(text, str)]
-    for name in sorted({key for one in said for key in one})[:ATTRIBUTES]:
+    for name in sorted({key for one in said for key in one} - {"made_from"})[:ATTRIBUTES]:
         charts.append(names_chart(pd.Series([str(one[name]) for one in said if name in one]).value_counts(), f"Images by {name}"))
     return charts
 
