@@ -60,7 +60,7 @@ def as_json(found: Any) -> dict[str, Any]:
 
     def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
         plain = frame.astype(object)
-        return plain.where(plain.notna(), None).to_dict("records")
+        return [{str(name): value for name, value in row.items()} for row in plain.where(plain.notna(), None).to_dict("records")]
 
     return {
         "images": {**found.image_counts(), "unchanged": found.unchanged_images, "changes": records(found.images)},

@@ -26,7 +26,7 @@ def box_charts(images: pd.DataFrame, annotations: pd.DataFrame, classes: Sequenc
     """Classes, sizes, shapes, and how many an image has."""
     width, height = (annotations[name].to_numpy(float) for name in ("width_px", "height_px"))
     per_image = images["md5"].map(annotations["md5"].value_counts()).fillna(0).to_numpy(int)
-    by_class = annotations["class_name"].value_counts().reindex(classes, fill_value=0)
+    by_class = annotations["class_name"].value_counts().reindex(list(classes), fill_value=0)
     return [
         names_chart(by_class, "Boxes by class"),
         bar_chart(trimmed(binned(np.sqrt(width * height), SIDES_PX, ranges(SIDES_PX))), "Size: √(width × height), px"),

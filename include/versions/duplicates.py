@@ -78,11 +78,15 @@ def keep_apart(
 
 
 def exact_pairs(contents: Contents) -> Iterator[Pair]:
-    images = contents.images.drop_duplicates("md5").set_index("md5")
+    position = {md5: at for at, md5 in enumerate(contents.images["md5"])}
     for copy in contents.copies:
-        if copy.md5 in images.index:
-            row = images.loc[copy.md5]
-            yield Pair(Side(copy.md5, row["relpath"], row["group"], row["split"]), Side(**vars(copy)), 0, 0.0)
+        if (at := position.get(copy.md5)) is not None:
+            yield Pair(side(contents.images, at), Side(**vars(copy)), 0, 0.0)
+
+
+def side(images: pd.DataFrame, at: int) -> Side:
+    row = images.iloc[at]
+    return Side(row["md5"], row["relpath"], row["group"], row["split"])
 
 
 def with_hashes(step: StepRun[Any], contents: Contents, before: Sequence[DatasetVersion]) -> Contents:
@@ -114,12 +118,7 @@ def found_apart(content: ContentStore, images: pd.DataFrame, settings: NearDupli
 def near_pairs(content: ContentStore, images: pd.DataFrame, settings: NearDuplicates, apart: Ints) -> list[Pair]:
     """Pairs across splits that hash and thumbnail agree about, most alike first; at most ENOUGH. Two of `apart` are none."""
     found = list(islice(alike(content, images, settings, apart), ENOUGH))
-
-    def side(at: int) -> Side:
-        row = images.iloc[at]
-        return Side(row["md5"], row["relpath"], row["group"], row["split"])
-
-    pairs = [Pair(side(one), side(other), bits, value) for one, other, bits, value in found]
+    pairs = [Pair(side(images, one), side(images, other), bits, value) for one, other, bits, value in found]
     return sorted(pairs, key=lambda pair: (pair.difference, pair.one.relpath, pair.other.relpath))
 
 
@@ -128,9 +127,10 @@ def alike(
 ) -> Iterator[tuple[int, int, int, float]]:
     """Positions, bits apart and difference of the pairs."""
     seen: dict[int, Levelled | None] = {}
+    md5s: list[str] = images["md5"].tolist()
 
     def look(at: int) -> Levelled | None:
-        small = thumbnail(content.get(images["md5"].iat[at]))
+        small = thumbnail(content.get(md5s[at]))
         return None if small is None else levelled(small)
 
     for ones, others, bits in pieces(candidates(images, settings.max_distance, apart), THUMBNAILS // 2):

@@ -31,12 +31,12 @@ def build_next(step: StepRun[BuildDataset]) -> DatasetVersion | None:
     before = Contents.read(step.content, parent) if parent else Contents.empty()
     checked = [_checked(step, card) for card in fresh]
     check_classes(checked, before, config.classes)
-    known = read_places(step.content, [parent.images_table, parent.left_table] if parent else [])
-    after = leave_out(merge(before, checked, config.split.by_split, known), config.leave_out)
+    places = read_places(step.content, [parent.images_table, parent.left_table] if parent else [])
+    after = leave_out(merge(before, checked, config.split.by_split, places), config.leave_out)
     if after.images.empty:
         raise NothingToDo(f"{len(fresh)} new batches of checked labels, but not one accepted image in them")
     after, counts = keep_apart(step, after, config.near_duplicates, [parent] if parent else [])
-    fields = describe(step.content, config.name, config.classes, after, [parent] if parent else [], known=known)
+    fields = describe(step.content, config.name, config.classes, after, [parent] if parent else [], known=places)
     version = _write(step, fields | {"counts": counts}, parent, f"v{number + 1}", [card.standing_address for card in fresh])
     if not step.store.create(version.standing_address, version.to_bytes()):
         return None
