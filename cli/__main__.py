@@ -9,7 +9,7 @@ import httpx
 import typer
 
 from cli import stack as stacks
-from cli.dataset import change, copies, files, keep, look, transforms
+from cli.dataset import change, compare, copies, files, keep, look, transforms
 from cli.dataset.app import app as dataset_app
 from cli.home import Home, StackError, connect, say
 from include.errors import StepError
@@ -18,7 +18,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 
 
 app.add_typer(dataset_app, name="dataset")
-COMMANDS = (change, copies, files, keep, look, transforms)  # importing them adds their commands
+COMMANDS = (change, compare, copies, files, keep, look, transforms)  # importing them adds their commands
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from airflow.plugins_manager import AirflowPlugin
 
 from visionloop_airflow.lazy_app import LazyApp
-from visionloop_airflow.links import PREFIX, DataDocsLink, MlflowLink, ReportLink
+from visionloop_airflow.links import LINKS, PREFIX
 
 
 class VisionloopPlugin(AirflowPlugin):
@@ -11,4 +11,4 @@ class VisionloopPlugin(AirflowPlugin):
 
     name = "visionloop"
     fastapi_apps = [{"app": LazyApp("visionloop_airflow.pages"), "url_prefix": PREFIX, "name": "visionloop"}]  # noqa: RUF012
-    operator_extra_links = [MlflowLink(), DataDocsLink(), ReportLink()]  # noqa: RUF012
+    operator_extra_links = list(LINKS.values())  # noqa: RUF012

@@ -74,6 +74,7 @@ def put_version(
             "height_px": height, "group": row.get("group", row["relpath"]), "split": row.get("split", "train"),
             "source": row.get("source", name), "checked_labels": row.get("checked_labels"),
             "attributes": json.dumps(row["attributes"], sort_keys=True) if row.get("attributes") else None,
+            "phash": row.get("phash"),
         })  # fmt: skip
     box_rows = [
         {

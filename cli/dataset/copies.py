@@ -15,7 +15,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from cli.dataset.app import Json, Version, app, open_here, show_json, version_at
-from cli.dataset.change import derive_by_hand
+from cli.dataset.change import Near, derive_by_hand
 from cli.dataset.files import Classes, Format, Group, LabelPaths, Outside, Split, rules
 from cli.home import say
 from include.step.by_hand import person
@@ -108,6 +108,7 @@ def import_folder(
     split: Split = None,
     group: Group = None,
     outside: Outside = "refuse",
+    near: Near = "block",
     json: Json = False,
 ) -> None:
     """A folder that dvc tracks becomes a version with the same digest; what the store has is not sent again."""
@@ -116,4 +117,4 @@ def import_folder(
     url = found.url if "://" in found.url else str(Path(found.url).resolve())
     do = {"operation": "import_dvc", "digest": tracked.digest, "remote": url, "endpoint": endpoint or found.endpoint}
     do |= rules(format_, labels, classes, split, group, outside)
-    derive_by_hand([], do, name or Path(tracked.path).name, json)
+    derive_by_hand([], do, name or Path(tracked.path).name, near, json)

@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from cli.dataset.app import Json, Version, app, open_here, version_at
-from cli.dataset.change import derive_by_hand, tell
+from cli.dataset.change import Near, derive_by_hand, tell
 from cli.home import say
 from include.definitions.problems import flatten
 from include.errors import ConfigError
@@ -20,6 +20,7 @@ from include.formats import FORMATS
 from include.step.by_hand import step_by_hand
 from include.step.run import publish
 from include.storage import ContentStore
+from include.versions.card_page import publish_page
 from include.versions.export import export as export_version
 from include.versions.import_folder import ImportDataset, import_folder
 from include.versions.records import export_records
@@ -60,30 +61,31 @@ def adopt(
     prefix: Annotated[str, typer.Argument(help="a folder of the store with images")], name: Name, format_: Format = None,
     labels: LabelPaths = None, classes: Classes = None, split: Split = None, group: Group = None, outside: Outside = "refuse",
     copy: Annotated[bool, typer.Option("--copy", help="also to files/md5, so that a stock dvc can pull it")] = False,
-    json: Json = False,
+    near: Near = "block", json: Json = False,
 ) -> None:  # fmt: skip
     """Make a version of files that are in the bucket already; their bytes stay where they are."""
     log_here()
     asked = rules(format_, labels, classes, split, group, outside)
-    derive_by_hand([], {"operation": "adopt", "prefix": prefix, "copy": copy, **asked}, name, json)
+    derive_by_hand([], {"operation": "adopt", "prefix": prefix, "copy": copy, **asked}, name, near, json)
 
 
 @app.command("import")
 def import_(
     folder: Annotated[Path, typer.Argument(help="on this machine: images, and labels beside them")], name: Name,
     format_: Format = None, labels: LabelPaths = None, classes: Classes = None, split: Split = None, group: Group = None,
-    outside: Outside = "refuse", json: Json = False,
+    outside: Outside = "refuse", near: Near = "block", json: Json = False,
 ) -> None:  # fmt: skip
     """Make a version of a folder on this machine: what the store has not is sent."""
     log_here()
     store = open_here()
     asked = {"folder": str(folder.resolve()), **rules(format_, labels, classes, split, group, outside)}
     try:
-        config = ImportDataset.model_validate({"name": name, "do": asked})
+        config = ImportDataset.model_validate({"name": name, "do": asked, "near_duplicates": {"action": near}})
     except ValidationError as error:
         raise ConfigError(flatten(error, "dataset import")) from None
     step = step_by_hand("derive_dataset", config, store, {"parents": ""})
     version = publish(store, import_folder(step), step.output)
+    publish_page(step, version)
     tell(version, json)
 
 

@@ -69,6 +69,7 @@ def show(version: Version, json: Json = False) -> None:
         "size": f"{card.size_bytes:,} bytes, {card.new_bytes:,} of them new",
         "aliases": ", ".join(pointing) or "none",
         "models": ", ".join(models) or "none promoted",
+        "page": f"{store.url}/datasets/{card.name}/{card.version}.html",
         "read by": "; ".join(f"{one['who']} {one['when'][:10]} ({one['what']})" for one in read_by) or "nobody, by hand",
     }
     say(

@@ -78,6 +78,7 @@ VERSION_IMAGES = pa.schema(
         ("source", pa.string()),
         ("checked_labels", pa.string()),  # address of the card that its labels come from; null: adopted or imported
         ("attributes", pa.string()),  # JSON object: site, camera, date, tags …; null: none
+        ("phash", pa.string()),  # what it looks like, 16 hex digits (include/versions/fingerprints.py); null: never asked
     ]
 )
 VERSION_ANNOTATIONS = pa.schema(
@@ -97,6 +98,9 @@ VERSION_ANNOTATIONS = pa.schema(
         ("attributes", pa.string()),  # JSON object; null: none
     ]
 )
+
+# What earlier versions had and this one has not: an image that comes back goes where it was.
+VERSION_LEFT = pa.schema([("md5", pa.string()), ("group", pa.string()), ("split", pa.string())])
 
 AT_ONCE = 4096  # rows that are Python objects while a table is made, or gone through
 

@@ -12,6 +12,7 @@ from include.artifacts import DatasetVersion
 from include.errors import ConfigError, NothingToDo
 from include.step.step_run import StepRun, resolve_dataset
 from include.versions.broken import refuse_broken
+from include.versions.duplicates import NearDuplicates
 from include.versions.operations import adopt, import_dvc, merge, transform
 from include.versions.operations import filter as filtering
 from include.versions.publish import Made, publish_derived, version_of_this_run
@@ -39,6 +40,9 @@ class DeriveDataset(BaseModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="versions stand at datasets/<name>/v<n>.json")
     do: Operation
+    near_duplicates: NearDuplicates = Field(
+        default_factory=NearDuplicates, description="pictures in different splits that look the same"
+    )
 
 
 def derive(step: StepRun[DeriveDataset]) -> DatasetVersion:

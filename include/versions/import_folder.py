@@ -13,6 +13,7 @@ from include.errors import ConfigError, NothingToDo
 from include.formats import FORMATS, local_tree
 from include.formats.tree import size_in
 from include.step.step_run import StepRun
+from include.versions.duplicates import NearDuplicates
 from include.versions.label_rules import LabelRules
 from include.versions.labelled import contents_of
 from include.versions.making import FILES, File
@@ -35,6 +36,7 @@ class ImportDataset(BaseModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
     do: ImportFolder
+    near_duplicates: NearDuplicates = NearDuplicates()
 
 
 def import_folder(step: StepRun[ImportDataset]) -> DatasetVersion:

@@ -43,7 +43,7 @@ def contents_of(
         making.add(file, image)
     counts["groups that the stated splits tear apart"] = len(making.torn)
     problems.refuse("labels")
-    contents = Contents(making.images.frame(), making.boxes.frame())
+    contents = Contents(making.images.frame(), making.boxes.frame(), copies=tuple(making.copies))
     return contents, _classes(rules, labels or Labels(), contents), +counts
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from include.formats import Box, LabelledImage
 from include.formats.records import Problems, unpacked
-from include.versions.contents import ANNOTATION_COLUMNS, IMAGE_COLUMNS
+from include.versions.contents import ANNOTATION_COLUMNS, IMAGE_COLUMNS, Copy
 from include.versions.label_rules import LabelRules
 from include.versions.names import Names
 from include.versions.splits import SPLITS, SplitFractions, split_of
@@ -66,35 +66,44 @@ class Making:
         self.names, self.fractions = Names(()), (rules.split or SplitFractions()).by_split
         self.split_of_group: dict[str, str] = {}  # the first one; of groups that are more than an image's own md5
         self.torn: set[str] = set()
-        self.known: set[str] = set()
+        self.known: dict[str, str] = {}  # split by md5
+        self.copies: list[Copy] = []
         self.images = Rows(IMAGE_COLUMNS, dict.fromkeys(("size_bytes", "width_px", "height_px"), "q"))
         self.boxes = Rows(ANNOTATION_COLUMNS, dict.fromkeys(("x_px", "y_px", "width_px", "height_px"), "d"))
 
     def add(self, file: File, image: LabelledImage) -> None:
         """The image, and its boxes."""
-        if file.md5 in self.known:
-            self.counts["files with the same bytes as another"] += 1
-            self.counts["boxes of such files, left out"] += len(image.boxes)
-            return
-        self.known.add(file.md5)
         path = file.key.removeprefix(self.folder)
         if (group := _group(path, file.md5, image, self.rules.group)) is None:
             return self.problems.add(image.path, f"no group by {self.rules.group}", "one")
         split = split_of(group, self.fractions)
         if self.rules.split is None and image.split in SPLITS:
             split = image.split
+        if (first := self.known.get(file.md5)) is not None:
+            return self._leave_out(file, image, first, Copy(file.md5, self._lies_at(path), group, split))
+        self.known[file.md5] = split
         if group != file.md5 and self.split_of_group.setdefault(group, split) != split:
             self.torn.add(group)
         self.images.add(
             relpath=self._relpath(path, file.md5), md5=file.md5,
             size_bytes=file.size_bytes, width_px=file.width_px, height_px=file.height_px, group=group, split=split,
-            source=self.source, checked_labels=None, attributes=image.attributes,
+            source=self.source, checked_labels=None, attributes=image.attributes, phash=None,
         )  # fmt: skip
         for number, box in enumerate(image.boxes):
             self._add_box(file, image.path, number, box)
 
+    def _leave_out(self, file: File, image: LabelledImage, first_split: str, copy: Copy) -> None:
+        """A file whose bytes are an image already. In another split they would be a leak: that is told."""
+        self.counts["files with the same bytes as another"] += 1
+        self.counts["boxes of such files, left out"] += len(image.boxes)
+        if copy.split != first_split:
+            self.copies.append(copy)
+
+    def _lies_at(self, path: str) -> str:
+        return path if self.below is None else f"{self.below}{path.removeprefix(self.below)}"
+
     def _relpath(self, path: str, md5: str) -> str:
-        return path if self.below is None else self.names.take(f"{self.below}{path.removeprefix(self.below)}", md5)
+        return path if self.below is None else self.names.take(self._lies_at(path), md5)
 
     def _add_box(self, file: File, path: str, number: int, box: Box) -> None:
         x0, y0, x1, y1 = _cut(box, file)

@@ -14,7 +14,8 @@ assert not errors, errors
 (ours,) = [plugin for plugin in plugins if plugin.name == "visionloop"]
 (app,) = ours.fastapi_apps
 assert app["url_prefix"] == "/visionloop"
-assert [link.name for link in ours.operator_extra_links] == ["MLflow run", "Data Docs", "Report"]
+names = {link.name for link in ours.operator_extra_links}
+assert names == {"MLflow run", "Data Docs", "Report", "Dataset card", "Near duplicates"}, names
 files = {path.stem for path in __import__("pathlib").Path(sys.argv[1]).glob("visionloop_airflow/*.py")} - {"__init__"}
 assert len(files) > 10
 stray = files & sys.modules.keys()  # run under its bare name, a file of ours could replace somebody else's module

@@ -25,6 +25,7 @@ from include.step.step_run import StepRun
 from include.storage import ContentStore, Store, open_store
 from include.storage.content import content_key
 from include.storage.threads import as_they_end
+from include.versions.contents import Copy
 from include.versions.folders import check_relpaths
 from include.versions.label_rules import LabelRules
 from include.versions.labelled import contents_of
@@ -63,9 +64,10 @@ def apply(step: StepRun[Any], parents: Sequence[DatasetVersion], asked: ImportDv
     pictures = sorted(
         (first[one.md5], one.md5, one.size_bytes, *one.size_px) for one in objects.values() if one.size_px is not None
     )  # fmt: skip
-    labels = labels_of_all(read_labels(step.content, files, objects, asked), files, [row[:2] for row in pictures])
+    labels, copies = labels_of_all(read_labels(step.content, files, objects, asked), files, [row[:2] for row in pictures])
     rules = asked if asked.classes is not None else asked.model_copy(update={"classes": tuple(labels.classes)})
     contents, classes, left_out = contents_of(rules, labels, table_of(pictures, FILES), step.config.name, below=None)
+    contents = replace(contents, copies=(*contents.copies, *copies))
     counts = {
         "files": len(files),
         "images": len(contents.images),
@@ -97,15 +99,23 @@ def read_labels(content: ContentStore, files: Mapping[str, str], objects: Mappin
     return labels
 
 
-def labels_of_all(labels: Labels, files: Mapping[str, str], pictures: Sequence[Sequence[str]]) -> Labels:
-    """One record for each of the pictures (path and md5), with the boxes of every path that its bytes have; the same box once."""
+def labels_of_all(
+    labels: Labels, files: Mapping[str, str], pictures: Sequence[Sequence[str]]
+) -> tuple[Labels, list[Copy]]:  # fmt: skip
+    """One record for each of the pictures (path and md5), with the boxes of every path that its bytes have; the same box once.
+
+    And the paths whose bytes are stated to lie in two splits.
+    """
     said: dict[str, LabelledImage] = {}
+    copies: list[Copy] = []
     for image in labels.images:
         md5 = files[image.path]
         before = said.get(md5, image)
+        if None not in (before.split, image.split) and before.split != image.split:
+            copies.append(Copy(md5, image.path, image.group or md5, str(image.split)))
         said[md5] = replace(before, boxes=tuple(dict.fromkeys((*before.boxes, *image.boxes))))
     labels.images = [replace(said[md5], path=path) if md5 in said else LabelledImage(path) for path, md5 in pictures]
-    return labels
+    return labels, copies
 
 
 def _open_remote(asked: ImportDvc) -> Store:

@@ -87,7 +87,7 @@ def test_page_stands_alone(ready: Store, step_run: Any) -> None:
     assert report.page == "runs/model__trees/r1/evaluate_model/report.html"
     assert page.count("<figure>") == 3
     assert "not clearly different from champion version 4" in page
-    assert "http" not in page
+    assert "://" not in page
     assert "<script" not in page
 
 
