@@ -3,7 +3,7 @@
 How: one version of N tiny objects (`--objects`: 1000000) on a SeaweedFS server of its own, three of which are then replaced: one
 byte flipped, cut off, deleted. Measured is a fresh process with `verify`: its time, its peak memory, and its requests as S3
 counts them (one for each 1,000 listed, one for each object read). It must find these three, and no more. Filling the server takes
-longer than all the rest: about 2,000 objects a second.
+longer than all the rest: about 1,000 objects a second on an idle machine.
 
     .venv/cli/bin/python -m benchmarks.verify_by_listing
 """
