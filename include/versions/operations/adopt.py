@@ -5,7 +5,8 @@ files/md5 alone: `copy: true` copies them there, within the server, and then it 
 are: whoever changes or deletes one damages the version, and reading says so.
 
 Killed and started again it goes on: include/versions/objects.py. Listing and tables are in memory as columns, labels as records:
-MEASURED
+0.9 kB an image beside 210 MB (measured from 20,000 to 100,000 images with labels from folders' names:
+benchmarks/adopt_objects.py), so 1.2 million take about 1.3 GB of the step's 4 GB.
 """
 
 from __future__ import annotations
