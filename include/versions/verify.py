@@ -114,7 +114,8 @@ def _needed(examiner: Examiner, one: Health) -> Digests:
         one.add("(listing)", bad, one.card.digest)
     files = Digests.none() if bad else Digests.of(listed(listing))
     del listing
-    for name, md5 in (("(images table)", one.card.images_table), ("(annotations table)", one.card.annotations_table)):
+    tables = {"images": one.card.images_table, "annotations": one.card.annotations_table, "left": one.card.left_table}
+    for name, md5 in ((f"({name} table)", md5) for name, md5 in tables.items() if md5 is not None):
         data, bad = examiner.own(md5)
         if bad is not None:
             one.add(name, bad, md5)
