@@ -13,7 +13,6 @@ from airflow.sdk import DAG, AssetOrTimeSchedule
 from include.definitions import SourceDefinition
 from visionloop_airflow import assets, definitions
 from visionloop_airflow.container_step import container_step
-from visionloop_airflow.links import artifact_pages
 
 
 def labels_dag(source: SourceDefinition) -> DAG:
@@ -38,7 +37,7 @@ def labels_dag(source: SourceDefinition) -> DAG:
             outlets=[assets.checked_labels(source.name)],
         )
         if source.return_labels is not None:
-            service = {"kind": source.kind, "service": source.service, "pages": artifact_pages()}
+            service = {"kind": source.kind, "service": source.service}
             container_step("return_labels", batch=batch, checked=checked, config=name | service | source.return_labels)
     return dag
 

@@ -3,7 +3,7 @@
 from airflow.plugins_manager import AirflowPlugin
 
 from visionloop_airflow.lazy_app import LazyApp
-from visionloop_airflow.links import PREFIX, DataDocsLink, MlflowLink, ReportLink
+from visionloop_airflow.links import LINKS, PREFIX
 
 webhooks = LazyApp("visionloop_airflow.webhooks")
 
@@ -18,4 +18,4 @@ class VisionloopPlugin(AirflowPlugin):
     ]
     # services hang up on a first call that takes seconds
     fastapi_root_middlewares = [{"middleware": webhooks.early, "name": "visionloop webhooks"}]  # noqa: RUF012
-    operator_extra_links = [MlflowLink(), DataDocsLink(), ReportLink()]  # noqa: RUF012
+    operator_extra_links = list(LINKS.values())  # noqa: RUF012

@@ -12,6 +12,7 @@ from include.artifacts.label_batch import Agreed, Agreement, Delivery, LabelBatc
 from include.artifacts.label_return import LabelReturn, Returned
 from include.artifacts.parity_report import Check, ParityReport
 from include.artifacts.promotion import Promotion
+from include.artifacts.storage_audit import BrokenVersion, Damage, StorageAudit
 
 KINDS: dict[str, CardKind] = {
     card.kind: card
@@ -25,11 +26,12 @@ KINDS: dict[str, CardKind] = {
         EvaluationReport,
         ParityReport,
         Promotion,
+        StorageAudit,
     )
 }
 
 __all__ = [
-    "KINDS", "Agreed", "Agreement", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "DatasetVersion", "Delivery",
-    "Detection", "EvaluationReport", "LabelBatch", "LabelReturn", "PairedDifference", "ParityReport", "Promotion", "Reference",
-    "Returned", "Score", "SplitCount",
+    "KINDS", "Agreed", "Agreement", "BrokenVersion", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "Damage",
+    "DatasetVersion", "Delivery", "Detection", "EvaluationReport", "LabelBatch", "LabelReturn", "PairedDifference",
+    "ParityReport", "Promotion", "Reference", "Returned", "Score", "SplitCount", "StorageAudit",
 ]  # fmt: skip

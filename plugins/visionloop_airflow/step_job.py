@@ -20,6 +20,7 @@ from airflow.sdk.log import mask_secret
 from include.step.plate import StepPlate
 from include.storage.addresses import CARD, clean, run_folder, task_folder
 from visionloop_airflow import settings
+from visionloop_airflow.links import base_url
 from visionloop_airflow.log_lines import LogLines
 from visionloop_airflow.outcomes import StepLost, raise_outcome
 from visionloop_airflow.outlet_events import read_card, tell
@@ -109,6 +110,7 @@ class StepJob(ResumableJobMixin, BaseOperator):
             arguments += ["--input", f"{name}={(address or '').replace(RUN_FOLDER, folder)}"]
         identity = {"DAG_ID": ti.dag_id, "RUN_ID": ti.run_id, "TASK_ID": ti.task_id, "STARTED_BY": started_by(context)}
         identity |= {"GIT_COMMIT": settings.git_commit(), "ENVIRONMENT": self.environment_name(), "RUNTIME": settings.runtime()}
+        identity["PAGES"] = base_url()
         environment = self.addresses_and_secrets() | {f"VISIONLOOP_{name}": value for name, value in identity.items()}
         labels = {LABEL: self.plate.name, "visionloop.dag": ti.dag_id, "visionloop.run": ti.run_id, "visionloop.task": ti.task_id}
         self._job = job

@@ -15,6 +15,7 @@ Exit 99 if nothing was rejected that an annotator could mend. Exit 2 if the serv
 from __future__ import annotations
 
 import asyncio
+import os
 
 from include.artifacts import CheckedLabels, LabelBatch, LabelReturn, Returned
 from include.artifacts.tables import from_parquet
@@ -32,7 +33,8 @@ def give_back(step: StepRun[ReturnLabels]) -> LabelReturn:
     config = step.config
     batch, checked = step.input("batch", LabelBatch), step.input("checked", CheckedLabels)
     items = {delivery.name: delivery.item for delivery in batch.deliveries}
-    page = f"{config.pages}/{step.output}/report.html" if config.pages else None
+    pages = os.environ.get("VISIONLOOP_PAGES")  # where people see what steps write; by hand, nowhere
+    page = f"{pages}/artifacts/{step.output}/report.html" if pages else None
     rejected = from_parquet(step.content.get(checked.rejected_table)).to_pylist()
     said = objections(rejected, items, config.source, config.rules, page)
     if not said.of:

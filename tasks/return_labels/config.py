@@ -18,4 +18,3 @@ class ReturnLabels(BaseModel):
     rules: tuple[str, ...] | None = Field(
         default=None, description="only what broke one of these rules is given back; null: all but what no annotator can mend"
     )
-    pages: str | None = Field(default=None, description="where people see what steps write; the DAG fills it in")

@@ -58,6 +58,7 @@ def test_the_step_is_told_who_runs_it_and_no_secret_of_airflows(operator, contex
     assert "dataset=dataset://cells:latest" in told["argv"]
     assert "parents=" in told["argv"]
     assert told["env"]["VISIONLOOP_STARTED_BY"] == "ada"
+    assert told["env"]["VISIONLOOP_PAGES"] == "http://airflow.example/visionloop"
     assert told["env"]["VISIONLOOP_RUN_ID"] == "manual__2026-01-01T00:00:00+00:00"
     # sha256 of "nothing==1", by sha256sum
     assert told["env"]["VISIONLOOP_ENVIRONMENT"] == "lock:6eef1543d939597a4578a4dea83a69b16fadfe0a100cbb9b7a0ebe921b7802d2"
