@@ -1,8 +1,8 @@
 """What a COCO annotation draws: a segmentation of polygons or of run lengths, key points, a turned box; else a box.
 
-Turned is what CVAT gives an attribute `rotation`: degrees about the middle of the bbox, which is that of the upright box. Polygons
-stay COCO's flat lists (`flat` in include/labelling/items.py): they are most of a file, and are carried over as text without becoming
-numbers (benchmarks/import_coco.py).
+Turned is what CVAT gives an attribute `rotation`: degrees about the middle of the bbox, which is that of the upright box.
+Polygons stay COCO's flat lists (`flat` in include/labelling/items.py): they are most of a file, and are carried over as text
+without becoming numbers (benchmarks/import_coco.py).
 """
 
 from __future__ import annotations
