@@ -8,8 +8,9 @@ from typing import Annotated
 import httpx
 import typer
 
+from cli import labels
 from cli import stack as stacks
-from cli.dataset import change, copies, files, look, transforms
+from cli.dataset import change, compare, copies, files, keep, look, transforms
 from cli.dataset.app import app as dataset_app
 from cli.home import Home, StackError, connect, say
 from include.errors import StepError
@@ -18,7 +19,8 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 
 
 app.add_typer(dataset_app, name="dataset")
-COMMANDS = (change, copies, files, look, transforms)  # importing them adds their commands
+app.add_typer(labels.app, name="labels")
+COMMANDS = (change, compare, copies, files, keep, look, transforms)  # importing them adds their commands
 
 
 @app.command()

@@ -58,6 +58,12 @@ class AirflowApi:
     def has_dag(self, dag_id: str) -> bool:
         return bool(self.client.get(f"/dags/{dag_id}").status_code == 200)
 
+    def is_paused(self, dag_id: str) -> bool:
+        return bool(self._ask("GET", f"/dags/{dag_id}")["is_paused"])
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        return str(self._ask("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
+
     def latest_run(self, dag_id: str) -> dict[str, Any] | None:
         runs = self._ask("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-run_after", "limit": 1})["dag_runs"]
         return runs[0] if runs else None

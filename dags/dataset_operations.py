@@ -22,7 +22,7 @@ def operation_dag(operation: operations.Operation) -> DAG:
         doc_md=operation.doc,
         tags=["dataset", "by hand"],
         default_args={"owner": "visionloop"},
-        params=operation.params,
+        params=operation.form,
         render_template_as_native_obj=True,
         max_active_runs=1,
         catchup=False,

@@ -30,12 +30,15 @@ def labels_dag(source: SourceDefinition) -> DAG:
         name = {"source": source.name}
         place = {"kind": source.kind, "prefix": source.prefix, "service": source.service}
         batch = container_step("ingest_labels", config=name | place | source.ingest_labels)
-        container_step(
+        checked = container_step(
             "validate_annotations",
             batch=batch,
             config=name | {"owner": source.owner} | source.validate_annotations,
             outlets=[assets.checked_labels(source.name)],
         )
+        if source.return_labels is not None:
+            service = {"kind": source.kind, "service": source.service}
+            container_step("return_labels", batch=batch, checked=checked, config=name | service | source.return_labels)
     return dag
 
 

@@ -13,7 +13,7 @@ from airflow.sdk import DAG, AssetOrTimeSchedule
 from include.definitions import ModelDefinition
 from visionloop_airflow import assets, definitions, refs
 from visionloop_airflow.container_step import container_step
-from visionloop_airflow.forms import CHOSEN, training_form
+from visionloop_airflow.forms import CHOSEN, FORCED, training_form
 
 
 def model_dag(model: ModelDefinition) -> DAG:
@@ -31,10 +31,10 @@ def model_dag(model: ModelDefinition) -> DAG:
     ) as dag:
         dataset = refs.dataset(model.dataset, "{{ params.dataset_version }}")
         checkpoint = container_step(
-            "train_detector", dataset=dataset, config={"model": model.name} | model.train_detector | CHOSEN
+            "train_detector", dataset=dataset, config={"model": model.name} | model.train_detector | CHOSEN | FORCED
         )
         bundle = container_step("pack_model", checkpoint=checkpoint, config=model.pack_model)
-        report = container_step("evaluate_model", bundle=bundle, dataset=dataset, config=model.evaluate_model)
+        report = container_step("evaluate_model", bundle=bundle, dataset=dataset, config=model.evaluate_model | FORCED)
         parity = container_step("test_bundle", checkpoint=checkpoint, bundle=bundle, config=model.test_bundle)
         container_step(
             "promote_model",

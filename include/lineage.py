@@ -6,7 +6,7 @@ Safe to repeat: a training's run is found again by its output folder, a model ve
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,6 +22,7 @@ from include.storage.addresses import ModelName
 CHAMPION = "champion"
 OUTPUT_TAG = "visionloop.output"
 BUNDLE_TAG = "visionloop.bundle"
+DATASET_CARD_TAG = "visionloop.dataset_card"  # the key of its page
 EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's pages are those for language models
 
 
@@ -31,6 +32,15 @@ class Champion:
 
     version: str
     bundle: str
+
+
+def dataset_tags(dataset: DatasetVersion) -> dict[str, str]:
+    """The way from a run to the card of its dataset: its key; and a link, where Airflow's address is known."""
+    key = f"datasets/{dataset.name}/{dataset.version}.html"
+    tags = {DATASET_CARD_TAG: key}
+    if shown_at := os.environ.get("VISIONLOOP_PAGES"):
+        tags["mlflow.note.content"] = f"Trained on [{dataset.label}]({shown_at}/artifacts/{key})"
+    return tags
 
 
 class Lineage:
@@ -77,7 +87,9 @@ class Lineage:
                 "mlflow.source.git.commit": tags.get("visionloop.git_commit", ""),
             }
             run = self.client.create_run(
-                self._experiment(model), run_name=tags.get("visionloop.run_id"), tags={OUTPUT_TAG: output, **shown, **tags}
+                self._experiment(model),
+                run_name=tags.get("visionloop.run_id"),
+                tags={OUTPUT_TAG: output, **dataset_tags(dataset), **shown, **tags},
             )
             run_id = str(run.info.run_id)
         source = f'{{"uri": "dataset://{dataset.label}"}}'
@@ -118,6 +130,17 @@ class Lineage:
     def _versions_of(self, model: str, bundle: str) -> list[int]:
         found = self.client.search_model_versions(f"name = '{model}' and tags.`{BUNDLE_TAG}` = '{bundle}'")
         return sorted(int(version.version) for version in found)
+
+    def registered(self) -> Iterator[str]:
+        """Of every registered version of every model: where its archive lies, and its tags."""
+        token: str | None = None
+        while True:
+            found = self.client.search_model_versions(max_results=1000, page_token=token)
+            for version in found:
+                yield from (str(version.source), *version.tags.values())
+            token = found.token
+            if not token:
+                return
 
     def _delete(self, model: str, version: int) -> None:
         try:

@@ -3,12 +3,19 @@
 from airflow.plugins_manager import AirflowPlugin
 
 from visionloop_airflow.lazy_app import LazyApp
-from visionloop_airflow.links import PREFIX, DataDocsLink, MlflowLink, ReportLink
+from visionloop_airflow.links import LINKS, PREFIX
+
+webhooks = LazyApp("visionloop_airflow.webhooks")
 
 
 class VisionloopPlugin(AirflowPlugin):
-    """Our pages, and the buttons that lead to them."""
+    """Our pages, the buttons that lead to them, and the door for webhooks."""
 
     name = "visionloop"
-    fastapi_apps = [{"app": LazyApp("visionloop_airflow.pages"), "url_prefix": PREFIX, "name": "visionloop"}]  # noqa: RUF012
-    operator_extra_links = [MlflowLink(), DataDocsLink(), ReportLink()]  # noqa: RUF012
+    fastapi_apps = [  # noqa: RUF012 - Airflow's own attribute; the first whose prefix fits is asked
+        {"app": webhooks, "url_prefix": f"{PREFIX}/webhooks", "name": "visionloop webhooks"},
+        {"app": LazyApp("visionloop_airflow.pages"), "url_prefix": PREFIX, "name": "visionloop"},
+    ]
+    # services hang up on a first call that takes seconds
+    fastapi_root_middlewares = [{"middleware": webhooks.early, "name": "visionloop webhooks"}]  # noqa: RUF012
+    operator_extra_links = list(LINKS.values())  # noqa: RUF012

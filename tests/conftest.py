@@ -10,8 +10,12 @@ import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.label_studio_server import Studio
 
 TESTS = Path(__file__).resolve().parent
 HERE = Path(sys.prefix).name  # .venv/<environment>
@@ -58,3 +62,12 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from tests.mlflow_server import start_mlflow
 
     yield from start_mlflow(tmp_path_factory.mktemp("mlflow"))
+
+
+@pytest.fixture(scope="session")
+def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """A real Label Studio server, one for all tests of a session: give each test a project of its own."""
+    from tests.label_studio_server import label_studio
+
+    with label_studio(tmp_path_factory.mktemp("label_studio")) as studio:
+        yield studio

@@ -11,7 +11,7 @@ steps_of() { grep -l "^image = \"$1\"" tasks/*/step.toml | xargs -n1 dirname; }
 # shellcheck disable=SC2046
 {
     check airflow plugins dags
-    check data include/artifacts include/definitions include/formats include/step include/storage include/versions include/*.py $(steps_of data)
+    check data include/artifacts include/definitions include/formats include/labelling include/step include/storage include/versions include/*.py $(steps_of data)
     check torch include/detector $(steps_of torch)
     check cli cli images/*.py
 }

@@ -14,6 +14,8 @@ from PIL import Image
 from include.artifacts import DatasetVersion
 from include.artifacts.base import Cost, MadeBy
 from include.storage import ContentStore, Store
+from include.storage.adopted import Lies
+from include.storage.content import md5_of
 from include.versions.contents import ANNOTATION_COLUMNS, IMAGE_COLUMNS, Contents
 from include.versions.history import card_address, version_numbers
 from include.versions.publish import describe
@@ -42,20 +44,29 @@ def hash_byte(seed: str, position: int) -> int:
     return hashlib.sha256(f"{seed}{position}".encode()).digest()[0]
 
 
+def adopt_at(content: ContentStore, key: str, data: bytes) -> str:
+    """Bytes at a key of their own, recorded as adopted; returns their md5."""
+    content.store.write_whole(key, data)
+    (entry,) = [entry for entry in content.store.list(key.rpartition("/")[0]) if entry.key == key]
+    content.adopted.add([Lies(md5_of(data), key, entry.etag, len(data))])
+    return md5_of(data)
+
+
 def put_version(
     store: Store, name: str, classes: tuple[str, ...], images: Sequence[dict[str, Any]], boxes: Sequence[dict[str, Any]],
     **card: Any,
 ) -> DatasetVersion:  # fmt: skip
     """The next version of `name`, standing.
 
-    An image: relpath, and if wanted data (its bytes), group, split, source, attributes. A box: image (relpath), class_name,
-    box (x, y, width, height), and if wanted annotator, reviewer, job, attributes, origin, is_crowd.
+    An image: relpath, and if wanted data (its bytes), adopted (the key where they lie, instead of by content), group, split,
+    source, attributes. A box: image (relpath), class_name, box (x, y, width, height), and if wanted annotator, reviewer, job,
+    attributes, origin, is_crowd.
     """
     content = ContentStore(store)
     image_rows, md5s = [], {}
     for row in images:
         data = row.get("data") or png(row["relpath"])
-        md5s[row["relpath"]] = content.put(data)
+        md5s[row["relpath"]] = adopt_at(content, row["adopted"], data) if "adopted" in row else content.put(data)
         with Image.open(io.BytesIO(data)) as picture:
             width, height = picture.size
         image_rows.append({
@@ -63,6 +74,7 @@ def put_version(
             "height_px": height, "group": row.get("group", row["relpath"]), "split": row.get("split", "train"),
             "source": row.get("source", name), "checked_labels": row.get("checked_labels"),
             "attributes": json.dumps(row["attributes"], sort_keys=True) if row.get("attributes") else None,
+            "phash": row.get("phash"),
         })  # fmt: skip
     box_rows = [
         {

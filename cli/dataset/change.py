@@ -18,6 +18,7 @@ from include.errors import ConfigError
 from include.step.by_hand import step_by_hand
 from include.step.run import publish
 from include.storage.addresses import DatasetName
+from include.versions.card_page import publish_page
 from include.versions.derive import DeriveDataset, derive
 
 Name = Annotated[str | None, typer.Option("--name", help="the dataset that gets the version (default: the first parent's)")]
@@ -27,17 +28,23 @@ Where = Annotated[
 ]
 
 
-def derive_by_hand(parents: Sequence[str], do: dict[str, Any], name: str | None, as_json: bool) -> None:
+Near = Annotated[
+    str, typer.Option("--near-duplicates", help="pictures that look the same in different splits: block, report or off")
+]
+
+
+def derive_by_hand(parents: Sequence[str], do: dict[str, Any], name: str | None, near: str, as_json: bool) -> None:
     """Make the version and say what came of it."""
     store = open_here()
     named = name or (DatasetName.parse(parents[0]).name if parents else None)
     try:
-        config = DeriveDataset.model_validate({"name": named, "do": do})
+        config = DeriveDataset.model_validate({"name": named, "do": do, "near_duplicates": {"action": near}})
     except ValidationError as error:
         raise ConfigError(flatten(error, f"dataset {do['operation']}")) from None
     addresses = ",".join(f"dataset://{parent.removeprefix('dataset://')}" for parent in parents)
     step = step_by_hand("derive_dataset", config, store, {"parents": addresses})
     version = publish(store, derive(step), step.output)
+    publish_page(step, version)
     tell(version, as_json)
 
 
@@ -51,15 +58,15 @@ def tell(version: DatasetVersion, as_json: bool) -> None:
 
 
 @app.command("filter")
-def keep_only(version: Version, where: Where, name: Name = None, json: Json = False) -> None:
+def keep_only(version: Version, where: Where, name: Name = None, near: Near = "block", json: Json = False) -> None:
     """Keep only what meets every condition."""
-    derive_by_hand([version], {"operation": "filter", "where": where}, name, json)
+    derive_by_hand([version], {"operation": "filter", "where": where}, name, near, json)
 
 
 @app.command()
-def exclude(version: Version, where: Where, name: Name = None, json: Json = False) -> None:
+def exclude(version: Version, where: Where, name: Name = None, near: Near = "block", json: Json = False) -> None:
     """Leave out what meets every condition."""
-    derive_by_hand([version], {"operation": "exclude", "where": where}, name, json)
+    derive_by_hand([version], {"operation": "exclude", "where": where}, name, near, json)
 
 
 @app.command()
@@ -79,6 +86,7 @@ def merge(
     ] = None,
     classes: Annotated[str | None, typer.Option(help="of the result, in order, comma-separated")] = None,
     name: Name = None,
+    near: Near = "block",
     json: Json = False,
 ) -> None:
     """One version from several. The same image is taken once; none leaves the test split."""
@@ -88,7 +96,7 @@ def merge(
         (do["map_of"].setdefault(parent, {}) if parent else do["map"])[old] = new
     if classes:
         do["classes"] = classes.split(",")
-    derive_by_hand(versions, do, name, json)
+    derive_by_hand(versions, do, name, near, json)
 
 
 def parse_rename(text: str) -> tuple[str | None, str, str | None]:

@@ -15,7 +15,8 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from cli.dataset.app import Json, Version, app, open_here, show_json, version_at
-from cli.dataset.change import derive_by_hand
+from cli.dataset.change import Near, derive_by_hand
+from cli.dataset.files import Classes, Format, Group, LabelPaths, Outside, Split, rules
 from cli.home import say
 from include.step.by_hand import person
 from include.storage import ContentStore
@@ -101,6 +102,13 @@ def import_folder(
     name: Annotated[str | None, typer.Option("--name", help="the dataset that gets the version (default: the path's)")] = None,
     remote: Annotated[str | None, typer.Option(help="a folder or s3://… (default: what the .dvc/config says)")] = None,
     endpoint: Annotated[str | None, typer.Option(help="the remote's S3 server (default: the .dvc/config's)")] = None,
+    format_: Format = "coco",
+    labels: LabelPaths = None,
+    classes: Classes = None,
+    split: Split = None,
+    group: Group = None,
+    outside: Outside = "refuse",
+    near: Near = "block",
     json: Json = False,
 ) -> None:
     """A folder that dvc tracks becomes a version with the same digest; what the store has is not sent again."""
@@ -108,4 +116,5 @@ def import_folder(
     found = dvc_files.Remote(remote, endpoint) if remote else dvc_files.find_remote(dvc_file, tracked)
     url = found.url if "://" in found.url else str(Path(found.url).resolve())
     do = {"operation": "import_dvc", "digest": tracked.digest, "remote": url, "endpoint": endpoint or found.endpoint}
-    derive_by_hand([], do, name or Path(tracked.path).name, json)
+    do |= rules(format_, labels, classes, split, group, outside)
+    derive_by_hand([], do, name or Path(tracked.path).name, near, json)

@@ -8,33 +8,18 @@ import typer
 
 from cli.dataset.app import Json, Version, app, open_here, show_json, show_table, version_at
 from cli.home import say
-from include.artifacts import DatasetVersion, Promotion
-from include.artifacts.bundle import Bundle
+from include.artifacts import DatasetVersion
 from include.errors import BadInputError
 from include.step.by_hand import person
 from include.storage import Store
 from include.storage.addresses import DatasetName
-from include.storage.content import in_threads
 from include.versions import aliases
 from include.versions.access import accesses
-from include.versions.history import read_version, version_numbers
+from include.versions.broken import mark_of
+from include.versions.history import datasets, read_version, version_numbers
+from include.versions.touched import models_by_digest
 
 LAST_READS = 5
-
-
-def datasets(store: Store) -> list[str]:
-    """Names of the datasets that have a version."""
-    keys = (entry.key for entry in store.list("datasets"))
-    return sorted({key.split("/")[1] for key in keys if key.count("/") == 2 and key.endswith(".json")})
-
-
-def models_trained_on(store: Store, version: DatasetVersion) -> list[str]:
-    """`model version N` for every promoted model that was trained on it."""
-    keys = [entry.key for entry in store.list("models") if "/promotions/" in entry.key]
-    decisions = [one for one in in_threads(lambda key: Promotion.load(store, key), keys) if one.decision == "promoted"]
-    bundles = in_threads(lambda one: Bundle.load(store, one.bundle), decisions)
-    return [f"{one.model} version {one.champion_after}" for one, bundle in zip(decisions, bundles, strict=True)
-            if bundle.dataset_digest == version.digest]  # fmt: skip
 
 
 @app.command("list")
@@ -65,11 +50,14 @@ def show(version: Version, json: Json = False) -> None:
     """What one version holds, who made it, when, from what, at what cost, and which models it taught."""
     store = open_here()
     card = version_at(store, version)
-    models = models_trained_on(store, card)
+    models = models_by_digest(store).get(card.digest, [])
     pointing = [alias for alias, number in aliases.current(store, card.name).items() if number == card.version]
     read_by = [one.model_dump(mode="json") for one in accesses(store, card, last=LAST_READS)]
+    mark = mark_of(store, card.name, card.version)
     if json:
-        return show_json({**card.model_dump(mode="json"), "aliases": pointing, "models": models, "read_by": read_by})
+        broken = mark.model_dump(mode="json") if mark else None
+        known = {"aliases": pointing, "models": models, "read_by": read_by, "broken": broken}
+        return show_json({**card.model_dump(mode="json"), **known})
     by = card.made_by
     facts = {
         "digest": f"{card.digest}  (dvc: md5 {card.digest}.dir)",
@@ -81,9 +69,14 @@ def show(version: Version, json: Json = False) -> None:
         "size": f"{card.size_bytes:,} bytes, {card.new_bytes:,} of them new",
         "aliases": ", ".join(pointing) or "none",
         "models": ", ".join(models) or "none promoted",
+        "page": f"{store.url}/datasets/{card.name}/{card.version}.html",
         "read by": "; ".join(f"{one['who']} {one['when'][:10]} ({one['what']})" for one in read_by) or "nobody, by hand",
     }
-    say(card.label)
+    say(
+        card.label
+        if mark is None
+        else f"{card.label}: BROKEN, {mark.damaged} damaged objects, found {mark.found_at:%Y-%m-%d} ({mark.key})"
+    )
     show_table(["", ""], list(facts.items()))
     show_table(
         ["split", "images", "boxes", "groups"],

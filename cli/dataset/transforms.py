@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.dataset.app import Json, Version, app
-from cli.dataset.change import derive_by_hand, parse_rename
+from cli.dataset.change import Near, derive_by_hand, parse_rename
 from include.errors import ConfigError
 from include.storage.addresses import DatasetName
 
@@ -22,11 +22,11 @@ Format = Annotated[str, typer.Option(help="of new files: same, jpeg, png or webp
 Quality = Annotated[int | None, typer.Option(help="of jpeg and webp, 1 to 100 (default: 95)")]
 
 
-def transform(version: str, kind: str, parameters: dict[str, Any], name: str | None, as_json: bool) -> None:
+def transform(version: str, kind: str, parameters: dict[str, Any], name: str | None, near: str, as_json: bool) -> None:
     """Leaves out what was not given: the kind has its own defaults."""
     how = {"kind": kind} | {key: value for key, value in parameters.items() if value is not None}
     named = name or f"{DatasetName.parse(version).name}-{kind}"
-    derive_by_hand([version], {"operation": "transform", "how": how}, named, as_json)
+    derive_by_hand([version], {"operation": "transform", "how": how}, named, near, as_json)
 
 
 @transforms.command()
@@ -39,11 +39,12 @@ def tile(
     format: Format = "same",
     quality: Quality = None,
     name: Name = None,
+    near: Near = "block",
     json: Json = False,
 ) -> None:
     """Cut into squares; the last of a row ends at the picture's edge."""
     asked = {"size_px": size, "overlap_px": overlap, "min_visible": min_visible, "drop_empty": drop_empty}
-    transform(version, "tile", asked | {"format": format, "quality": quality}, name, json)
+    transform(version, "tile", asked | {"format": format, "quality": quality}, name, near, json)
 
 
 @transforms.command()
@@ -55,11 +56,12 @@ def resize(
     format: Format = "same",
     quality: Quality = None,
     name: Name = None,
+    near: Near = "block",
     json: Json = False,
 ) -> None:
     """Scale pictures and boxes."""
     asked = {"max_side_px": max_side, "width_px": width, "height_px": height, "format": format, "quality": quality}
-    transform(version, "resize", asked, name, json)
+    transform(version, "resize", asked, name, near, json)
 
 
 @transforms.command()
@@ -70,6 +72,7 @@ def crop(
     format: Format = "same",
     quality: Quality = None,
     name: Name = None,
+    near: Near = "block",
     json: Json = False,
 ) -> None:
     """Keep one region of every picture."""
@@ -80,7 +83,7 @@ def crop(
     except ValueError:
         raise ConfigError(f"--region: got {region!r}, expected left,top,width,height, all in px or all in %") from None
     asked = {"unit": "share" if is_share else "px", "left": left, "top": top, "width": width, "height": height}
-    transform(version, "crop", asked | {"min_visible": min_visible, "format": format, "quality": quality}, name, json)
+    transform(version, "crop", asked | {"min_visible": min_visible, "format": format, "quality": quality}, name, near, json)
 
 
 @transforms.command()
@@ -89,10 +92,11 @@ def reencode(
     format: Annotated[str, typer.Option(help="jpeg, png or webp")],
     quality: Annotated[int | None, typer.Option(help="1 to 100; none: files of the format stay as they are")] = None,
     name: Name = None,
+    near: Near = "block",
     json: Json = False,
 ) -> None:
     """The same pixels in another file format."""
-    transform(version, "reencode", {"format": format, "quality": quality}, name, json)
+    transform(version, "reencode", {"format": format, "quality": quality}, name, near, json)
 
 
 @transforms.command()
@@ -101,6 +105,7 @@ def reclassify(
     rename: Annotated[list[str], typer.Option("--map", help="<old class>=<new class>; nothing after = drops its boxes")],
     classes: Annotated[str | None, typer.Option(help="of the result, in order, comma-separated")] = None,
     name: Name = None,
+    near: Near = "block",
     json: Json = False,
 ) -> None:
     """Rename, merge or drop classes."""
@@ -109,7 +114,7 @@ def reclassify(
         old, _, new = one.partition("=")
         parse_rename(one)
         names[old] = new or None
-    transform(version, "reclassify", {"map": names, "classes": classes.split(",") if classes else None}, name, json)
+    transform(version, "reclassify", {"map": names, "classes": classes.split(",") if classes else None}, name, near, json)
 
 
 @transforms.command("drop-small")
@@ -118,10 +123,11 @@ def drop_small(
     min_side: Annotated[float | None, typer.Option(help="px of the shorter side")] = None,
     min_area: Annotated[float | None, typer.Option(help="px²")] = None,
     name: Name = None,
+    near: Near = "block",
     json: Json = False,
 ) -> None:
     """Leave out boxes that are too small; pictures stay."""
-    transform(version, "drop_small", {"min_side_px": min_side, "min_area_px2": min_area}, name, json)
+    transform(version, "drop_small", {"min_side_px": min_side, "min_area_px2": min_area}, name, near, json)
 
 
 @transforms.command()
@@ -136,9 +142,10 @@ def augment(
     format: Format = "same",
     quality: Quality = None,
     name: Name = None,
+    near: Near = "block",
     json: Json = False,
 ) -> None:
     """Put changed copies beside the train pictures; val and test stay as they are."""
     asked: dict[str, Any] = {"copies": copies, "flips": flip or None, "quarter_turns": quarter_turns, "brightness": brightness}
     asked |= {"contrast": contrast, "seed": seed, "format": format, "quality": quality}
-    transform(version, "augment", asked, name, json)
+    transform(version, "augment", asked, name, near, json)

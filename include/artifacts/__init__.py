@@ -8,16 +8,30 @@ from include.artifacts.checked_labels import CheckedLabels
 from include.artifacts.checkpoint import Checkpoint, Detection, Reference
 from include.artifacts.dataset_version import DatasetVersion, SplitCount
 from include.artifacts.evaluation_report import EvaluationReport, PairedDifference, Score
-from include.artifacts.label_batch import Delivery, LabelBatch
+from include.artifacts.label_batch import Agreed, Agreement, Delivery, LabelBatch
+from include.artifacts.label_return import LabelReturn, Returned
 from include.artifacts.parity_report import Check, ParityReport
 from include.artifacts.promotion import Promotion
+from include.artifacts.storage_audit import BrokenVersion, Damage, StorageAudit
 
 KINDS: dict[str, CardKind] = {
     card.kind: card
-    for card in (LabelBatch, CheckedLabels, DatasetVersion, Checkpoint, Bundle, EvaluationReport, ParityReport, Promotion)
+    for card in (
+        LabelBatch,
+        CheckedLabels,
+        LabelReturn,
+        DatasetVersion,
+        Checkpoint,
+        Bundle,
+        EvaluationReport,
+        ParityReport,
+        Promotion,
+        StorageAudit,
+    )
 }
 
 __all__ = [
-    "KINDS", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "DatasetVersion", "Delivery", "Detection",
-    "EvaluationReport", "LabelBatch", "PairedDifference", "ParityReport", "Promotion", "Reference", "Score", "SplitCount",
+    "KINDS", "Agreed", "Agreement", "BrokenVersion", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "Damage",
+    "DatasetVersion", "Delivery", "Detection", "EvaluationReport", "LabelBatch", "LabelReturn", "PairedDifference",
+    "ParityReport", "Promotion", "Reference", "Returned", "Score", "SplitCount", "StorageAudit",
 ]  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from include.artifacts.base import Card, Md5
 
 
@@ -23,7 +25,7 @@ class CheckedLabels(Card):
     annotations_rejected: int
     rejected_by_rule: dict[str, int]
     data_docs: str
-    supersedes: dict[str, tuple[str, ...]] = {}
+    supersedes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
     @property
     def standing_address(self) -> str:

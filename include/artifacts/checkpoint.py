@@ -39,4 +39,5 @@ class Checkpoint(Card):
     metrics: dict[str, float]
     warm_started_from: str | None
     reference: Reference
+    forced_broken: str | None = None  # key of the mark that says what was broken in the dataset when it was trained all the same
     mlflow_run_id: str

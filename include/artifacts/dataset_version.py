@@ -30,6 +30,9 @@ class DatasetVersion(Card):
     classes: tuple[str, ...]
     images_table: Md5
     annotations_table: Md5
+    left_table: Md5 | None = Field(
+        default=None, description="images of earlier versions that left: md5, group, split; null: none"
+    )
     splits: dict[str, SplitCount]
     size_bytes: int
     new_bytes: int

@@ -44,5 +44,6 @@ class EvaluationReport(Card):
     champion: Score | None
     champion_version: str | None
     difference: PairedDifference | None
+    forced_broken: str | None = None  # key of the mark of a broken dataset version that was scored on all the same
     detections: Md5
     page: str

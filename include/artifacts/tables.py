@@ -7,7 +7,9 @@ A box is `x_px, y_px, width_px, height_px`: left and top edge and size in pixels
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +28,7 @@ IMAGES = pa.schema(
         ("group", pa.string()),  # what must not be torn apart by a split: scene, site, patient
         ("delivery", pa.string()),
         ("attributes", pa.string()),  # JSON object: what else is said of it (site, camera, date); null: nothing
+        ("annotators", pa.string()),  # JSON list: who each labelled all of it; null: not said
     ]
 )
 ANNOTATIONS = pa.schema(
@@ -50,6 +53,7 @@ ANNOTATIONS = pa.schema(
         ("guideline", pa.string()),  # version of the labelling guideline
         ("attributes", pa.string()),  # JSON object; null: none
         ("raw", pa.string()),  # the annotation as it came, JSON: nothing is lost
+        ("conflict", pa.string()),  # why another person's label of the same picture stands instead; null: it stands
     ]
 )
 REJECTED = pa.schema(
@@ -78,6 +82,7 @@ VERSION_IMAGES = pa.schema(
         ("source", pa.string()),
         ("checked_labels", pa.string()),  # address of the card that its labels come from; null: adopted or imported
         ("attributes", pa.string()),  # JSON object: site, camera, date, tags …; null: none
+        ("phash", pa.string()),  # what it looks like, 16 hex digits (include/versions/fingerprints.py); null: never asked
     ]
 )
 VERSION_ANNOTATIONS = pa.schema(
@@ -97,6 +102,33 @@ VERSION_ANNOTATIONS = pa.schema(
         ("attributes", pa.string()),  # JSON object; null: none
     ]
 )
+
+# What earlier versions had and this one has not: an image that comes back goes where it was.
+VERSION_LEFT = pa.schema([("md5", pa.string()), ("group", pa.string()), ("split", pa.string())])
+
+AT_ONCE = 4096  # rows that are Python objects while a table is made, or gone through
+
+
+def table_of(rows: Iterable[Sequence[Any]], schema: pa.Schema) -> pa.Table:
+    """From rows with their values in the order of the schema. A million of them never are in memory as Python objects."""
+    waiting, parts = iter(rows), []
+    while some := list(islice(waiting, AT_ONCE)):
+        columns = [pa.array(column, field.type) for column, field in zip(zip(*some, strict=True), schema, strict=True)]
+        parts.append(pa.Table.from_arrays(columns, schema=schema))
+    return pa.concat_tables(parts).combine_chunks() if parts else schema.empty_table()
+
+
+def rows_of(table: pa.Table, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Plain values of the columns, row by row."""
+    for start in range(0, len(table), AT_ONCE):
+        some = table.slice(start, AT_ONCE)
+        yield from zip(*(some[name].to_pylist() for name in columns), strict=True)
+
+
+def rows_at(table: pa.Table, positions: pa.Array, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """The same, of the rows at these positions, in their order."""
+    for start in range(0, len(positions), AT_ONCE):
+        yield from rows_of(table.take(positions.slice(start, AT_ONCE)), *columns)
 
 
 def to_parquet(table: pa.Table) -> bytes:

@@ -26,6 +26,9 @@ class SourceDefinition(Definition):
     max_wait_s: float = Field(default=3600, ge=0, description="… or when the first of them has waited so long")
     ingest_labels: Section = Field(default_factory=dict)
     validate_annotations: Section = Field(default_factory=dict)
+    return_labels: Section | None = Field(
+        default=None, description="of services: rejected labels are given back to who drew them; null: they are not"
+    )
 
     @property
     def is_service(self) -> bool:
@@ -41,6 +44,8 @@ class SourceDefinition(Definition):
             except ValidationError as error:
                 said = "; ".join(f"service.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
                 raise ValueError(said) from None
+        elif self.return_labels is not None:
+            raise ValueError(f"kind {self.kind} is files in the bucket: nobody takes labels back; leave return_labels out")
         elif self.prefix is None or self.service is not None:
             raise ValueError(f"kind {self.kind} is files in the bucket: expected `prefix` and no section `service`")
         return self

@@ -1,6 +1,6 @@
 """Label formats: one module each, with `read` (files → records) and `write` (records → files).
 
-TFRecord is left out: no pinned library reads it without TensorFlow.
+TFRecord is written only, and holds the images: include/versions/records.py.
 """
 
 from __future__ import annotations

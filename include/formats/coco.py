@@ -7,8 +7,9 @@ annotation's `annotator`, `reviewer`, `job` and `attributes`. A file is read as 
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from include.formats.records import WHO, Box, LabelledImage, Labels, Layout, lost_by, nested, packed, unpacked
@@ -17,6 +18,9 @@ from include.versions.splits import SPLITS
 
 HOLDS = {"group", "attributes", "is_crowd", "box attributes", *WHO}
 KEYS = ("images", "annotations", "categories")
+IMAGE_KEYS = {
+    "id", "file_name", "width", "height", "group", "split", "attributes", "license", "flickr_url", "coco_url",
+}  # fmt: skip
 
 
 def read(tree: Tree) -> Labels:
@@ -36,36 +40,70 @@ def read(tree: Tree) -> Labels:
 
 
 def _read_one(tree: Tree, path: str, content: dict[str, Any], labels: Labels) -> None:
-    problems, split = labels.problems, split_in(path)
-    classes = {str(one["id"]): str(one["name"]) for one in content["categories"] if isinstance(one, dict) and "name" in one}
-    labels.know(classes.values())
-    boxes: dict[str, list[Box]] = defaultdict(list)
-    known = {str(image.get("id")) for image in content["images"] if isinstance(image, dict)}
-    if len(known) < len(content["images"]):
-        problems.add(path, f"{len(content['images']) - len(known)} images without an id of their own", "ids that differ")
-    for position, raw in enumerate(content["annotations"]):
-        where = f"{path} annotation {raw.get('id', position) if isinstance(raw, dict) else position}"
-        if (box := _box(raw, where, classes, known, labels)) is not None:
-            boxes[str(raw["image_id"])].append(box)
+    classes = _classes(path, content["categories"], labels)
+    images: dict[str, tuple[str, dict[str, Any]]] = {}
     for position, raw in enumerate(content["images"]):
-        name = harmless(raw.get("file_name") if isinstance(raw, dict) else None)
-        if name is None:
-            problems.add(f"{path} image {position}", f"file_name {raw!r:.80}", "a relative path with /, below the folder")
-            continue
-        width, height = (raw.get(key) if isinstance(raw.get(key), int) else None for key in ("width", "height"))
-        stated = raw.get("attributes") if isinstance(raw.get("attributes"), dict) else {}
-        labels.lost["nested attributes"] += nested(stated)
-        group = raw.get("group")
-        folder = path.rpartition("/")[0]
-        located = tree.locate(name, folder, folder.rpartition("/")[0])
-        mine = tuple(boxes[str(raw.get("id"))])
-        said = raw.get("split") or split
-        labels.images.append(
-            LabelledImage(located, mine, width, height, None if group is None else str(group), said, packed(stated))
-        )
+        where = f"{path}: image {position}"
+        if (located := _locate(tree, path, raw, where, labels)) is not None and _is_new_id(raw, images, where, labels):
+            images[str(raw["id"])] = located, raw
+    boxes: dict[str, list[Box]] = defaultdict(list)
+    for position, raw in enumerate(content["annotations"]):
+        where = f"{path}: annotation {raw.get('id', position) if isinstance(raw, dict) else position}"
+        if (box := _box(raw, where, classes, images, labels)) is not None:
+            if tree.is_strict and not (box.width_px > 0 and box.height_px > 0 and all(map(math.isfinite, raw["bbox"]))):
+                labels.problems.add(where, f"bbox {raw['bbox']!r:.60}", "a box with an area")
+            boxes[str(raw["image_id"])].append(box)
+    for number, (located, raw) in images.items():
+        labels.images.append(_image(located, raw, tuple(boxes[number]), split_in(path), labels))
 
 
-def _box(raw: Any, where: str, classes: dict[str, str], known: set[str], labels: Labels) -> Box | None:
+def _classes(path: str, categories: list[Any], labels: Labels) -> dict[str, str]:
+    """Name by id as text, in the order of the ids."""
+    found: dict[str, tuple[int | str, str]] = {}
+    for position, raw in enumerate(categories):
+        where = f"{path}: category {position}"
+        if not isinstance(raw, dict) or not isinstance(raw.get("name"), str):
+            labels.problems.add(where, f"{raw!r:.60}", "an id and a name")
+        elif _is_new_id(raw, found, where, labels):
+            found[str(raw["id"])] = raw["id"], raw["name"]
+    ordered = sorted(found.values(), key=lambda one: (isinstance(one[0], str), one[0]))
+    labels.know(name for _, name in ordered)
+    return {str(number): name for number, name in ordered}
+
+
+def _is_new_id(raw: dict[str, Any], known: Collection[str], where: str, labels: Labels) -> bool:
+    if isinstance(raw.get("id"), int | str) and str(raw["id"]) not in known:
+        return True
+    labels.problems.add(where, f"id {raw.get('id')!r:.60}", "an id of its own")
+    return False
+
+
+def _locate(tree: Tree, path: str, raw: Any, where: str, labels: Labels) -> str | None:
+    """From the label file's folder and the one above, or from `images/` in them."""
+    name = harmless(raw.get("file_name") if isinstance(raw, dict) else None)
+    if name is None:
+        labels.problems.add(where, f"file_name {raw!r:.80}", "a relative path with /, below the folder")
+        return None
+    folder = path.rpartition("/")[0]
+    above = folder.rpartition("/")[0]
+    located = tree.locate(name, folder, above, *(f"{one}/images".lstrip("/") for one in (folder, above)))
+    if tree.lacks(located):
+        labels.problems.add(where, f"file_name {name}", "an image that is there")
+        return None
+    return located
+
+
+def _image(located: str, raw: dict[str, Any], boxes: tuple[Box, ...], split: str | None, labels: Labels) -> LabelledImage:
+    """Keys that COCO does not know are attributes, too."""
+    stated = {key: value for key, value in raw.items() if key not in IMAGE_KEYS}
+    stated |= raw["attributes"] if isinstance(raw.get("attributes"), dict) else {}
+    labels.lost["nested attributes"] += nested(stated)
+    width, height = (raw.get(key) if isinstance(raw.get(key), int) else None for key in ("width", "height"))
+    group = None if raw.get("group") is None else str(raw["group"])
+    return LabelledImage(located, boxes, width, height, group, raw.get("split") or split, packed(stated))
+
+
+def _box(raw: Any, where: str, classes: Mapping[str, str], images: Collection[str], labels: Labels) -> Box | None:
     problems = labels.problems
     numbers = raw.get("bbox") if isinstance(raw, dict) else None
     if not isinstance(numbers, list) or len(numbers) != 4 or not all(type(one) in (int, float) for one in numbers):
@@ -74,7 +112,7 @@ def _box(raw: Any, where: str, classes: dict[str, str], known: set[str], labels:
     if str(raw.get("category_id")) not in classes:
         problems.add(where, f"category_id {raw.get('category_id')!r:.60}", f"one of {', '.join(classes) or 'none'}")
         return None
-    if str(raw.get("image_id")) not in known:
+    if str(raw.get("image_id")) not in images:
         problems.add(where, f"image_id {raw.get('image_id')!r:.60}", "the id of an image of the file")
         return None
     stated = raw.get("attributes") if isinstance(raw.get("attributes"), dict) else {}
@@ -83,7 +121,7 @@ def _box(raw: Any, where: str, classes: dict[str, str], known: set[str], labels:
     labels.lost["keypoints"] += bool(raw.get("keypoints"))
     annotator, reviewer, job = (None if raw.get(one) is None else str(raw[one]) for one in WHO)
     x, y, width, height = map(float, numbers)
-    name, is_crowd = classes[str(raw["category_id"])], raw.get("iscrowd") in (1, True)
+    name, is_crowd = classes[str(raw["category_id"])], raw.get("iscrowd") in (1, True, "1")
     return Box(name, x, y, width, height, is_crowd, annotator, reviewer, job, packed(stated))
 
 

@@ -52,6 +52,8 @@ def _image(tree: Tree, path: str, element: Element, labels: Labels) -> LabelledI
     subset = element.get("subset") or ""
     folder = path.rpartition("/")[0]
     located = tree.locate(name, *(f"{folder}/{below}".strip("/") for below in (f"images/{subset}", "images", "")))
+    if tree.lacks(located):
+        labels.problems.add(f"{path} image {element.get('id')}", f"name {name}", "an image that is there")
     boxes = tuple(box for box in found if box is not None and box.kind == "box")
     return LabelledImage(located, boxes, width, height, split=SUBSETS.get(subset.lower()), others=tuple(others))
 

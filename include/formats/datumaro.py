@@ -51,6 +51,8 @@ def _image(tree: Tree, path: str, item: dict[str, Any], names: list[str], labels
     labels.lost["nested attributes"] += nested(stated)
     boxes, others = _shapes(f"{path} item {item['id']}", item.get("annotations", ()), names, labels)
     located = tree.locate(name, f"{root}images/{stem}", f"{root}images")
+    if tree.lacks(located):
+        raise ValueError(f"image path {name}: no such image")
     return LabelledImage(
         located, boxes, size[1], size[0], None if group is None else str(group), split_in(stem), packed(stated), others
     )

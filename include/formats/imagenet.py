@@ -17,17 +17,19 @@ NO_CLASS = "no_class"
 
 
 def read(tree: Tree) -> Labels:
-    labels = Labels()
+    labels, stated, tags = Labels(), dict[str, str | None](), dict[str, tuple[Box, ...]]()
     for path in tree.images:
         *above, folder, _ = ("", "", *path.split("/"))
         if not folder or folder.lower() in SPLIT_WORDS:
             labels.problems.add(path, "no class folder", "[<split>/]<class>/<image>")
             continue
-        is_class = folder != NO_CLASS
-        stated, tags = packed({CLASS: folder}) if is_class else None, (Box(folder, NAN, NAN, NAN, NAN, kind="tag"),) * is_class
-        labels.images.append(LabelledImage(path, split=SPLIT_WORDS.get(above[-1].lower()), attributes=stated, others=tags))
-    found = {unpacked(image.attributes).get(CLASS) for image in labels.images}
-    labels.classes = sorted(str(name) for name in found if name is not None)
+        if folder not in stated:  # one string for all images of a class
+            is_class = folder != NO_CLASS
+            stated[folder] = packed({CLASS: folder}) if is_class else None
+            tags[folder] = (Box(folder, NAN, NAN, NAN, NAN, kind="tag"),) * is_class
+        split = SPLIT_WORDS.get(above[-1].lower())
+        labels.images.append(LabelledImage(path, split=split, attributes=stated[folder], others=tags[folder]))
+    labels.classes = sorted(stated.keys() - {NO_CLASS})
     return labels
 
 

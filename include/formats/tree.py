@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from PIL import Image, ImageFile
 
@@ -55,21 +56,33 @@ def size_of(data: bytes) -> tuple[int, int] | None:
         parser.feed(data)
         image = parser.image
         if image is None:
-            with Image.open(io.BytesIO(data)) as opened:
-                return opened.size
+            return size_in(io.BytesIO(data))
         return image.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+def size_in(file: IO[bytes]) -> tuple[int, int] | None:
+    """Width and height of an image file, of which little more than the header is read; None for what is no image."""
+    try:
+        with Image.open(file) as image:
+            return image.size
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
 
 
 @dataclass
 class Tree:
-    """`paths`: every file. `labels`: files or folders in which labels are looked for; none: everywhere."""
+    """`paths`: every file. `labels`: files or folders in which labels are looked for; none: everywhere.
+
+    `is_strict`: labels may name only images that are there, by their paths; else their files are looked for by name, too.
+    """
 
     paths: Sequence[str]
     read: Callable[[str], bytes]
     size_px: Callable[[str], tuple[int, int]]
     labels: tuple[str, ...] = ()
+    is_strict: bool = False
 
     @cached_property
     def images(self) -> list[str]:
@@ -108,7 +121,11 @@ class Tree:
             path = str(PurePosixPath(folder, name))
             if path in self._known:
                 return path
-        return self._by_name.get(name.rpartition("/")[2]) or name
+        return name if self.is_strict else self._by_name.get(name.rpartition("/")[2]) or name
+
+    def lacks(self, path: str) -> bool:
+        """A label file must not name this image."""
+        return self.is_strict and path not in self._known
 
 
 def local_tree(folder: Path, labels: tuple[str, ...] = ()) -> Tree:

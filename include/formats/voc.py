@@ -74,6 +74,8 @@ def _image(tree: Tree, path: str, root: Element, splits: dict[str, str], labels:
     boxes = tuple(box for box, is_boxed in objects if is_boxed)
     others = tuple(box for box, is_boxed in objects if not is_boxed) + parts_of(root)
     located = tree.locate(name, beside, base, folder)
+    if tree.lacks(located):
+        labels.problems.add(path, f"filename {name}", "an image that is there")
     return LabelledImage(located, boxes, width, height, split=splits.get(image_id) or split_in(path), others=others)
 
 

@@ -1,7 +1,8 @@
 """The contract of a connector, and where to find the one of a kind of source.
 
-A kind is a module of this package by that name with two classes: `Settings`, the section `service` of include/sources/<name>.yaml,
-and `Connector`. DAG files import the modules of the kinds in use while they are parsed: heavy imports belong inside functions.
+A kind is a module of this package by that name with two classes: `Settings`, the section `service` of
+include/sources/<name>.yaml, and `Connector`. DAG files import the modules of the kinds in use while they are parsed: heavy
+imports belong inside functions.
 
 Connectors are asked by the triggerer (is there anything new?), by ingest_labels (take it in) and by the webhooks (is this call
 genuine?). They hold no state: whatever is listed twice, late or out of order, the ledger decides what is taken in.
@@ -10,14 +11,14 @@ genuine?). They hold no state: whatever is listed twice, late or out of order, t
 from __future__ import annotations
 
 import importlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from include.labelling.items import Item, Labelled, Picture
+    from include.labelling.items import Item, Labelled, Objection, Picture
     from include.labelling.web import Web
 
 ServiceKind = Literal["cvat", "label_studio", "labelbox", "v7", "superannotate", "sama", "superb_ai", "zillin"]
@@ -65,6 +66,18 @@ class Connector(Protocol):
     @staticmethod
     def is_genuine(secret: bytes, headers: Mapping[str, str], body: bytes) -> bool:
         """Whether a webhook call was made by who knows the secret. Header names are in small letters. Constant time."""
+        ...
+
+
+@runtime_checkable
+class GivesBack(Protocol):
+    """A connector whose service takes rejected labels back."""
+
+    async def give_back(self, item_id: str, said: Sequence[Objection]) -> str:
+        """Tells who drew them, and opens the work again where the service can. What was done, in a few words.
+
+        Asked again with the same objections, it adds nothing.
+        """
         ...
 
 

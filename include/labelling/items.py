@@ -6,6 +6,7 @@ it. What may teach a detector is decided by validate_annotations.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ class Item:
 
     `id` is unique in its source, and never reused: `job-17`. `revision` changes whenever the labels of the item change, and when
     the team's rule judges it anew. `state` is in the service's own words. `updated_at` is the service's clock (UTC).
-    `status`: by the team's rule (`finished` in its YAML), `gone` where the service says that it was deleted. `payload`: what the listing
-    has brought already, for `fetch`.
+    `status`: by the team's rule (`finished` in its YAML), `gone` where the service says that it was deleted. `payload`: what the
+    listing has brought already, for `fetch`.
     """
 
     id: str
@@ -69,7 +70,11 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image of an item. `name`: relative path with `/`, unique within the item. `address`: for the connector's `image`."""
+    """An image of an item. `name`: relative path with `/`, unique within the item. `address`: for the connector's `image`.
+
+    `annotators`: who each labelled all of it on their own, those who saw nothing included, named as in the shapes; what one of
+    them did not draw, he says is not there. Empty: the service does not say, and who drew on it may have shared the work.
+    """
 
     name: str
     shapes: tuple[Shape, ...]
@@ -79,6 +84,7 @@ class Picture:
     height_px: float = NAN
     group: str | None = None
     attributes: str | None = None
+    annotators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +127,30 @@ def enclosing(points: Sequence[Sequence[float]]) -> tuple[float, float, float, f
         return NAN, NAN, NAN, NAN
     xs, ys = [point[0] for point in points], [point[1] for point in points]
     return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a label was rejected, for who drew it.
+
+    `picture`: its name in the item; `annotation_id`: as the connector gave it, None: the picture itself. `link`: where a person
+    sees picture and label.
+    """
+
+    picture: str
+    annotation_id: str | None
+    rule: str
+    got: str
+    expected: str
+    link: str | None = None
+
+    @property
+    def mark(self) -> str:
+        """The same for the same objection: it is found again by this, and not made twice."""
+        said = json.dumps([self.picture, self.annotation_id, self.rule, self.got, self.expected])
+        return f"visionloop-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
+
+    @property
+    def message(self) -> str:
+        lines = [f"{self.rule}: got {self.got}; expected {self.expected}", f"picture: {self.picture}"]
+        return "\n".join([*lines, *([self.link] if self.link else []), f"[{self.mark}]"])

@@ -1,4 +1,4 @@
-"""The ledger of a source: every item that was ever seen, in which state and when, and which batch took it in. Nothing is overwritten.
+"""The ledger of a source: every item ever seen, in which state and when, and which batch took it in. Nothing is overwritten.
 
     labels/<source>/batches/<id>.json      the batch cards: what was taken in, at which revision
     labels/<source>/seen/<time>-<n>.json   what a sweep saw that was not known: [{"item", "revision", "status", "state", …}, …]
@@ -42,7 +42,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """`listed_until`: by the source's clock. `swept_at`: when everything was listed last, by ours. `rule`: under which settings."""
+    """`listed_until`: by the source's clock. `swept_at`: when all was listed last, by ours. `rule`: under which settings."""
 
     listed_until: datetime
     swept_at: datetime
@@ -99,8 +99,13 @@ class Ledger:
             return bool(times) and not times[-1][1].is_gone
         if item.status != "finished":
             return False
-        # any earlier time, not only the last: a listing that is late shows an older state again
-        return not times or times[-1][1].is_gone or all(delivery.revision != item.revision for _, delivery in times)
+        if not times or times[-1][1].is_gone:
+            return True
+        last = times[-1][1]
+        if all(delivery.revision != item.revision for _, delivery in times):
+            return True
+        # as it was once before: changed back since, unless a listing that is late shows an older state again
+        return item.revision != last.revision and last.updated_at is not None and item.updated_at > last.updated_at
 
     def supersedes(self, items: Iterable[Item]) -> dict[str, tuple[str, ...]]:
         """Names of deliveries by batch: what earlier batches have of these items."""

@@ -8,53 +8,44 @@ from __future__ import annotations
 
 import json
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from functools import cache
 from types import TracebackType
-from typing import Any, Self
-from urllib.parse import urlsplit
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
-import tenacity
 
 from include.errors import ConfigError, Unavailable
+from include.labelling.addresses import origin, shown
+from include.labelling.patience import PASSING, RETRIED, AskAgain, asking, retry_after_s
 
-log = logging.getLogger("labelling")
-# its lines have whole URLs in them, and with some services the key is in the URL
+# their lines have whole URLs and redirects in them, and a key may be in the URL
 logging.getLogger("httpx").setLevel(logging.WARNING)
+logging.getLogger("httpcore").setLevel(logging.WARNING)
 
 ANSWER_BYTES_MAX = 512 * 2**20  # an export of a whole project; more is a mistake or an attack
-CONNECTIONS = 8
-RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+LIMITS = httpx.Limits(max_connections=8)
+REDIRECTS = 5
+NO_ADDRESS = "not an address on the web; expected https://…"
 
-
-class AskAgain(Exception):
-    """An answer that another try may better. `after_s`: as the service asked."""
-
-    def __init__(self, said: str, after_s: float | None = None) -> None:
-        super().__init__(said)
-        self.after_s = after_s
+T = TypeVar("T")
 
 
 class Web:
     """One service, as one source asks it. `token`: the source's secret. `headers`: the connector's, for the service alone."""
 
     def __init__(
-        self,
-        url: str,
-        token: str,
-        *,
-        patience_s: float = 180,
-        timeout_s: float = 30,
+        self, url: str, token: str, *, patience_s: float = 180, timeout_s: float = 30,
         transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        self.url, self.token, self.patience_s = url.rstrip("/"), token, patience_s
+    ) -> None:  # fmt: skip
+        self.url, self.token, self.patience_s = url.rstrip("/"), token.strip(), patience_s
         self.headers: dict[str, str] = {}
         self.renew: Callable[[], Awaitable[bool]] | None = None  # the connector's: True if it has another token now
         self.requests = 0
-        limits = httpx.Limits(max_connections=CONNECTIONS)
-        self._client = httpx.AsyncClient(timeout=timeout_s, limits=limits, transport=transport, follow_redirects=False)
+        self._origins = {origin(self.url)}
+        self._client = httpx.AsyncClient(timeout=timeout_s, limits=LIMITS, transport=transport, verify=_trust())
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,119 +53,115 @@ class Web:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._client.aclose()
 
+    def also(self, url: str) -> None:
+        """Another address of the same service: it gets the headers too."""
+        self._origins.add(origin(url))
+
     async def ask(self, method: str, path: str, **words: Any) -> Any:
         """The JSON of an answer. `path`: below the service's URL, or a whole URL; `words`: httpx's params, json, headers …"""
-        return await self._patiently(method, path, True, words)
+        return await self.take(method, path, parsed, **words)
 
     async def read(self, path: str, **words: Any) -> bytes:
         """The bytes of an answer; raises FileNotFoundError for 404. From another host the service's headers stay away."""
-        data: bytes = await self._patiently("GET", path, False, words)
-        return data
+        return await self.take("GET", path, bytes, **words)
 
-    async def _patiently(self, method: str, path: str, is_json: bool, words: dict[str, Any]) -> Any:
+    async def take(self, method: str, path: str, parse: Callable[[bytes], T], **words: Any) -> T:
+        """What `parse` makes of the answer's bytes; where it raises AskAgain, the service is asked again."""
+        url = path if "://" in path else f"{self.url}/{path.lstrip('/')}"
+        if origin(url) is None:
+            raise FileNotFoundError(NO_ADDRESS)
+
+        async def once() -> T:
+            return parse(await self._once(method, url, words))
+
+        return await self.patiently(url, once)
+
+    async def once(self, method: str, path: str, **words: Any) -> Any:
+        """The JSON of an answer, asked for one time: for what must not be done twice. Raises AskAgain, for `patiently`."""
+        return parsed(await self._once(method, f"{self.url}/{path.lstrip('/')}", words))
+
+    async def patiently(self, url: str, once: Callable[[], Awaitable[T]]) -> T:
+        """What `once` gives, tried again while another try may better it: also for the client that a service brings along."""
         try:
-            async for attempt in tenacity.AsyncRetrying(
-                retry=tenacity.retry_if_exception_type((AskAgain, httpx.TransportError)),
-                stop=tenacity.stop_before_delay(self.patience_s),
-                wait=_wait,
-                reraise=True,
-                before_sleep=_say,
-            ):
+            async for attempt in asking(shown(url), self.patience_s):
                 with attempt:
-                    return await self._once(method, path, is_json, words)
-        except (AskAgain, httpx.TransportError) as error:
+                    return await once()
+        except (AskAgain, *PASSING) as error:
             why = str(error) or type(error).__name__
             raise Unavailable(
-                f"{self._shown(path)}: {why}; asked for {self.patience_s:g} s. Is the service up, and `url` right?"
+                f"{shown(url)}: {why}; asked for {self.patience_s:g} s. Is the service up, and `url` right?"
             ) from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            raise FileNotFoundError(f"{shown(url)}: {NO_ADDRESS}") from None
+        except (httpx.LocalProtocolError, UnicodeEncodeError):  # their text shows the header
+            raise ConfigError(f"{shown(url)}: the token has letters that no header can have; is it whole, and alone?") from None
         raise AssertionError("tenacity ends with an answer or an error")
 
-    async def _once(self, method: str, path: str, is_json: bool, words: dict[str, Any], is_renewed: bool = False) -> Any:
-        url = path if "://" in path else f"{self.url}/{path.lstrip('/')}"
-        is_ours = _origin(url) == _origin(self.url)
-        own = self.headers if is_ours else {}
-        extra = words.get("headers", {}) if is_ours else {}
-        self.requests += 1
-        sent = {**words, "headers": {**own, **extra}}
-        async with self._client.stream(method, url, **sent) as answer:
-            if answer.is_redirect and answer.next_request is not None:
-                further = str(answer.next_request.url)
-            else:
-                body = await self._body(answer)
-                if answer.status_code == 401 and is_ours and not is_renewed and self.renew is not None and await self.renew():
-                    return await self._once(method, path, is_json, words, is_renewed=True)
-                self._judge(answer, path, body, is_ours)
-                return _parsed(body) if is_json else body
-        # storage hands out signed addresses by redirect: no header of ours goes along
-        return await self._redirected(further, is_json)
-
-    async def _redirected(self, url: str, is_json: bool) -> Any:
-        answer = await self._client.get(url, follow_redirects=True)
-        self._judge(answer, url, answer.content, is_ours=False)
-        return _parsed(answer.content) if is_json else answer.content
+    async def _once(self, method: str, url: str, words: dict[str, Any]) -> bytes:
+        """Follows redirects: storage hands out signed addresses so, and no header of ours goes along."""
+        is_renewed = False
+        for _ in range(REDIRECTS + 1):
+            is_ours = origin(url) in self._origins
+            extra = words.get("headers", {}) if is_ours else {}
+            self.requests += 1
+            sent = {**words, "headers": {**(self.headers if is_ours else {}), **extra}}
+            async with self._client.stream(method, url, **sent) as answer:
+                further = answer.next_request
+                if further is None:
+                    body = await self._body(answer)
+                    if answer.status_code != 401 or not is_ours or is_renewed or self.renew is None or not await self.renew():
+                        self.judge(answer, shown(url), body, is_ours)
+                        return body
+                    is_renewed = True
+                    continue
+            method, url = further.method, str(further.url)
+            if method != "GET" and origin(url) not in self._origins:
+                raise Unavailable(f"{shown(url)}: another host, to which we were sent with our {method}; is `url` right?")
+            words = {name: word for name, word in words.items() if name == "headers" or (name != "params" and method != "GET")}
+        raise Unavailable(f"{shown(url)}: sent on more than {REDIRECTS} times")
 
     async def _body(self, answer: httpx.Response) -> bytes:
         found = bytearray()
         async for chunk in answer.aiter_bytes():
             found += chunk
             if len(found) > ANSWER_BYTES_MAX:
-                raise Unavailable(
-                    f"{self._shown(str(answer.url))}: answers with over {ANSWER_BYTES_MAX} bytes; ask for less at once"
-                )
+                raise Unavailable(f"{shown(str(answer.url))}: answers with over {ANSWER_BYTES_MAX} bytes; ask for less at once")
         return bytes(found)
 
-    def _judge(self, answer: httpx.Response, path: str, body: bytes, is_ours: bool) -> None:
+    def judge(self, answer: httpx.Response, where: str, body: bytes, is_ours: bool) -> None:
+        """Raises what an answer that is no success means."""
         code = answer.status_code
         if answer.is_success:
             return
-        said = f"{self._shown(path)}: HTTP {code} {body[:200].decode(errors='replace').strip()!r}"
+        # what a storage answers may repeat the signature of the address
+        said = f"HTTP {code} {self.scrubbed(body[:200].decode(errors='replace').strip())!r}" if is_ours else f"HTTP {code}"
         if code in RETRIED:
-            raise AskAgain(said, _retry_after_s(answer))
+            raise AskAgain(said, retry_after_s(answer.headers.get("retry-after", "")))
         if code in (401, 403) and is_ours:
-            raise ConfigError(f"{said}; expected a token that may read this project: is it right, and still valid?")
+            raise ConfigError(f"{where}: {said}; expected a token that may read this project: is it right, and still valid?")
         if code == 404:
-            raise FileNotFoundError(said)
-        raise Unavailable(said) if not is_ours else ConfigError(f"{said}; is `service` in the source's definition right?")
+            raise FileNotFoundError(f"{where}: {said}")
+        if not is_ours:
+            raise Unavailable(f"{where}: {said}")
+        raise ConfigError(f"{where}: {said}; is `service` in the source's definition right?")
 
-    def _shown(self, path: str) -> str:
-        """Without the query: a key may be in it."""
-        return (path if "://" in path else f"{self.url}/{path.lstrip('/')}").partition("?")[0]
+    def scrubbed(self, text: str) -> str:
+        """What a service said, without our secrets in it."""
+        secrets = {self.token, quote(self.token, safe=""), *(value for value in self.headers.values() if len(value) >= 8)}
+        for secret in sorted(filter(None, secrets), key=len, reverse=True):
+            text = text.replace(secret, "…")
+        return text
 
 
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+@cache
+def _trust() -> ssl.SSLContext:
+    """Read once: 40 ms of certificates, and a source is polled every minute."""
+    return httpx.create_ssl_context()
 
 
-def _parsed(body: bytes) -> Any:
+def parsed(body: bytes) -> Any:
+    """JSON; raises AskAgain: it may have been cut."""
     try:
         return json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AskAgain(f"got {len(body)} bytes that are not JSON ({error})") from None
-
-
-def _retry_after_s(answer: httpx.Response) -> float | None:
-    """Seconds, or a date; None where there is neither."""
-    text = answer.headers.get("retry-after", "")
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
-
-
-_growing = tenacity.wait_random_exponential(multiplier=0.5, max=30)
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.after_s if isinstance(error, AskAgain) else None
-    return _growing(state) if asked is None else asked
-
-
-def _say(state: tenacity.RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log.warning("try %d: %s; again in %.1f s", state.attempt_number, error or type(error).__name__, state.upcoming_sleep)

@@ -3,8 +3,8 @@
     adopted/<first 2 hex of their md5s>/<md5 of the file>.jsonl.gz     lines {"md5", "key", "etag", "size_bytes"} by md5
 
 256 files an adoption, not one for each object: a million small objects take long to write and twice as long to read. Written
-create-only, named by content; a further adoption adds files with what is new. A process keeps those that it needed: about 150
-bytes an object.
+create-only, named by content (of the lines); a further adoption adds files with what is new. A process keeps those that it
+needed: about 150 bytes an object.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from threading import Lock
 from typing import NamedTuple
 
+from include.errors import BadInputError
 from include.storage.store import Store
+
+FOLDER = "adopted"
 
 
 class Lies(NamedTuple):
@@ -51,26 +55,52 @@ class Adopted:
     def _shard(self, start: str) -> bytes:
         with self._lock:
             if start not in self._shards:
-                files = sorted(entry.key for entry in self.store.list(f"adopted/{start}"))
-                self._shards[start] = b"\n".join(gzip.decompress(self.store.read(key)) for key in files)
+                self._shards[start] = self._read(start)
             return self._shards[start]
 
+    def _read(self, start: str) -> bytes:
+        files = sorted(entry.key for entry in self.store.list(f"{FOLDER}/{start}"))
+        return b"\n".join(self._lines(key) for key in files)
+
+    def _lines(self, key: str) -> bytes:
+        """Of one file, checked. Raises BadInputError where it is damaged."""
+        try:
+            lines = gzip.decompress(self.store.read(key))
+        except (OSError, EOFError, zlib.error) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            lines = b""
+        if _name(lines) != key.rpartition("/")[2]:
+            raise BadInputError(
+                f"{self.store.url}/{key}: damaged; it says where adopted bytes lie: restore it, or delete it and adopt again"
+            )
+        return lines
+
+    def recorded(self, start: str) -> Iterator[Lies]:
+        """All objects whose md5 begins with these two digits. Raises BadInputError where a record is damaged."""
+        for line in self._shard(start).splitlines():
+            if line:
+                yield Lies(**json.loads(line))
+
     def add(self, objects: Iterable[Lies]) -> int:
-        """Keep where they lie; returns how many were new. What is known already is not written again."""
-        by_start: dict[str, list[Lies]] = defaultdict(list)
-        for one in objects:
-            by_start[one.md5[:2]].append(one)
+        """Keep where they lie; returns how many were new. What is known already is not written again.
+
+        Give them in the order of their md5s: those with the same two first digits are in memory together, and go to one file.
+        """
         added = 0
-        for start, some in sorted(by_start.items()):
-            known = frozenset(self._shard(start).splitlines())
+        for start, some in groupby(objects, lambda one: one.md5[:2]):
+            known = frozenset(self._read(start).splitlines())
             if lines := sorted({one.line() for one in some} - known):
                 data = b"\n".join(lines) + b"\n"
-                name = hashlib.md5(data, usedforsecurity=False).hexdigest()
-                self.store.create(f"adopted/{start}/{name}.jsonl.gz", gzip.compress(data, 6, mtime=0))
+                self.store.create(f"{FOLDER}/{start}/{_name(data)}", gzip.compress(data, 6, mtime=0))
                 added += len(lines)
                 with self._lock:
-                    self._shards.pop(start)
+                    self._shards.pop(start, None)
         return added
+
+
+def _name(lines: bytes) -> str:
+    return f"{hashlib.md5(lines, usedforsecurity=False).hexdigest()}.jsonl.gz"
 
 
 def find(shard: bytes, md5: str) -> list[str]:

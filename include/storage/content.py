@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from include.errors import BadInputError
 from include.storage.adopted import Adopted
+from include.storage.condemned import Condemned
 from include.storage.store import Store
 
 T = TypeVar("T")
@@ -41,10 +42,14 @@ class ContentStore:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.adopted = Adopted(store)
+        self.condemned = Condemned(store)
 
     def put(self, data: bytes, suffix: str = "") -> str:
-        """Keep `data`; returns its md5 (+ suffix). Bytes already there are not sent again."""
+        """Keep `data`; returns its md5 (+ suffix). Bytes already there are not sent again, and saved from `gc` if it condemned
+        them.
+        """
         md5 = md5_of(data) + suffix
+        self.condemned.spare(md5)  # first: what it looks for now may be deleted a moment later
         if not self.store.exists(content_key(md5)):
             self.store.create(content_key(md5), data)
         return md5

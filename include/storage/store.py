@@ -6,8 +6,10 @@ endpoint come from the usual AWS variables (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,11 +20,12 @@ from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from include.errors import ConfigError
+from include.storage.ranges import as_file
 
 CHUNK_BYTES = 4 * 2**20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One object of a listing; `etag` changes when the object's bytes change."""
 
@@ -54,6 +57,13 @@ class Store:
         """The first bytes, fewer where there are not so many. An empty object has none."""
         return bytes(obstore.get_range(self.backend, key, start=0, length=length)) if length else b""
 
+    def open(self, key: str) -> io.BufferedReader:
+        """As a file, of which only what is read comes here: the header of a large image."""
+        size_bytes = int(obstore.head(self.backend, key)["size"])
+        return as_file(
+            lambda start, length: bytes(obstore.get_range(self.backend, key, start=start, length=length)), size_bytes
+        )  # fmt: skip
+
     def copy(self, key: str, to: str) -> None:
         """Within the store: no byte comes here."""
         obstore.copy(self.backend, key, to)
@@ -67,8 +77,19 @@ class Store:
         obstore.put(self.backend, key, data, use_multipart=False)
 
     def write_chunks(self, key: str, chunks: Iterator[bytes]) -> None:
-        """Write or overwrite what is too large for memory. The key holds nothing new if `chunks` raises."""
-        obstore.put(self.backend, key, chunks, use_multipart=True, chunk_size=CHUNK_BYTES * 2, max_concurrency=2)
+        """Write or overwrite what is too large for memory. The key holds nothing new if `chunks` raises.
+
+        They are drawn in a thread of their own, one ahead: obstore cannot read one object from within writing another.
+        """
+        with ThreadPoolExecutor(1) as reader:
+
+            def ahead() -> Iterator[bytes]:
+                waiting = reader.submit(next, chunks, None)
+                while (chunk := waiting.result()) is not None:
+                    waiting = reader.submit(next, chunks, None)
+                    yield chunk
+
+            obstore.put(self.backend, key, ahead(), use_multipart=True, chunk_size=CHUNK_BYTES * 2, max_concurrency=2)
 
     @property
     def folder(self) -> Path | None:
@@ -95,6 +116,15 @@ class Store:
         for page in obstore.list(self.backend, prefix.rstrip("/") + "/" if prefix else None):
             for meta in page:
                 yield Entry(meta["path"], meta["size"], (meta["e_tag"] or "").strip('"'), meta["last_modified"])
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        """Remove, a thousand with one request where the server can; absent keys are no error. All is done when this returns."""
+        if isinstance(self.backend, LocalStore):  # it would stop at the first absent key, with other deletions still under way
+            for key in keys:
+                self.delete(key)
+            return
+        for start in range(0, len(keys), 1000):
+            obstore.delete(self.backend, list(keys[start : start + 1000]))
 
     def delete(self, key: str) -> None:
         """Remove; an absent key is no error."""

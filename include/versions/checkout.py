@@ -136,7 +136,7 @@ def _remember(cache: HashCache, one: Fetched) -> int:
     """Note a file as written; returns its size."""
     assert one.state is not None
     cache.remember(one.relpath, one.state, one.md5, written=True)
-    return one.state.size_bytes
+    return one.state[2]
 
 
 def _complain(bad: list[str]) -> None:

@@ -19,18 +19,32 @@ ANNOTATION_COLUMNS = [
     "annotator", "reviewer", "job", "attributes",
 ]  # fmt: skip
 IMAGE_COLUMNS = [
-    "relpath", "md5", "size_bytes", "width_px", "height_px", "group", "split", "source", "checked_labels", "attributes",
+    "relpath", "md5", "size_bytes", "width_px", "height_px", "group", "split", "source", "checked_labels", "attributes", "phash",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True)
+class Copy:
+    """A file with the bytes of an image of the version, stated to lie in another split than that image."""
+
+    md5: str
+    relpath: str
+    group: str
+    split: str
+
+
+@dataclass(frozen=True)
 class Contents:
-    """`images`: IMAGE_COLUMNS, one row per md5. `annotations`: ANNOTATION_COLUMNS; each belongs to the image of its md5."""
+    """`images`: IMAGE_COLUMNS, one row per md5. `annotations`: ANNOTATION_COLUMNS; each belongs to the image of its md5.
+
+    `superseded`: images whose labels were replaced. `copies`: what was left out because its bytes lie in another split.
+    """
 
     images: pd.DataFrame
     annotations: pd.DataFrame
     superseded: int = 0
     withdrawn: int = 0
+    copies: tuple[Copy, ...] = ()
 
     @classmethod
     def empty(cls) -> Contents:
@@ -43,6 +57,8 @@ class Contents:
         rows = to_frame(annotations)
         rows["md5"] = rows["image_id"].map(image_rows.set_index("image_id")["md5"])
         rows["class_name"] = rows["category_id"].map(dict(enumerate(classes, 1)))
+        if "phash" not in image_rows:  # a version made before there were any
+            image_rows["phash"] = None
         return cls(image_rows[IMAGE_COLUMNS], rows[ANNOTATION_COLUMNS])
 
     @classmethod

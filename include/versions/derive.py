@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from include.artifacts import DatasetVersion
 from include.errors import ConfigError, NothingToDo
 from include.step.step_run import StepRun, resolve_dataset
+from include.versions.broken import refuse_broken
+from include.versions.duplicates import NearDuplicates
 from include.versions.operations import adopt, import_dvc, merge, transform
 from include.versions.operations import filter as filtering
 from include.versions.publish import Made, publish_derived, version_of_this_run
@@ -38,6 +40,9 @@ class DeriveDataset(BaseModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="versions stand at datasets/<name>/v<n>.json")
     do: Operation
+    near_duplicates: NearDuplicates = Field(
+        default_factory=NearDuplicates, description="pictures in different splits that look the same"
+    )
 
 
 def derive(step: StepRun[DeriveDataset]) -> DatasetVersion:
@@ -60,7 +65,10 @@ def derive(step: StepRun[DeriveDataset]) -> DatasetVersion:
 
 
 def read_parents(step: StepRun[Any]) -> list[DatasetVersion]:
-    """The versions that `parents` names, in its order; movable names are frozen for the run first."""
+    """The versions that `parents` names, in its order; movable names are frozen for the run first. None may be broken."""
     named = [address for address in step.addresses["parents"].split(",") if address]
     keys = [step.freeze(address, partial(resolve_dataset, step.store, address)) for address in named]
-    return [step.card_at("parents", DatasetVersion, key) for key in keys]
+    parents = [step.card_at("parents", DatasetVersion, key) for key in keys]
+    for parent in parents:
+        refuse_broken(step.store, parent)
+    return parents

@@ -13,7 +13,7 @@ from typing import Literal
 from include.errors import ConfigError
 from include.storage import ContentStore
 from include.storage.content import content_key
-from include.versions.folders import FileState
+from include.versions.folders import FileState, state_of
 
 Link = Literal["copy", "hard", "sym"]
 
@@ -57,7 +57,7 @@ class Fetcher:
             return Fetched(relpath, md5, None, f"{self.store.url}/{content_key(md5)}: md5 {found}, expected {md5} ({relpath})")
         self._make_folder(target.rpartition("/")[0])
         os.replace(aside, target)
-        return Fetched(relpath, md5, FileState.of(os.stat(target)))
+        return Fetched(relpath, md5, state_of(os.stat(target)))
 
     def _make_folder(self, folder: str) -> None:
         if folder not in self.made:

@@ -32,22 +32,22 @@ class HashCache:
     def __init__(self, folder: Path, path: Path | None = None) -> None:
         self.database = _open(path or cache_file(folder))
         rows = self.database.execute("SELECT relpath, inode, mtime_ns, size_bytes, md5, written FROM files")
-        self.known = {row[0]: (FileState(*row[1:4]), row[4], bool(row[5])) for row in rows}
+        self.known: dict[str, tuple[int, int, int, str, int]] = {row[0]: row[1:] for row in rows}
         self.unsaved: list[tuple[str | int, ...]] = []
 
     def md5(self, relpath: str, state: FileState) -> str | None:
         """None where the file is not known, or has changed since."""
-        state_then, md5, _ = self.known.get(relpath, (None, None, False))
-        return md5 if state_then == state else None
+        known = self.known.get(relpath)
+        return known[3] if known is not None and known[:3] == state else None
 
     def wrote(self, relpath: str, state: FileState) -> bool:
         """The file is as a checkout left it."""
-        return self.md5(relpath, state) is not None and self.known[relpath][2]
+        return self.md5(relpath, state) is not None and bool(self.known[relpath][4])
 
     def remember(self, relpath: str, state: FileState, md5: str, written: bool = False) -> None:
-        if not written and state.mtime_ns > time.time_ns() - SETTLED_NS:
+        if not written and state[1] > time.time_ns() - SETTLED_NS:
             return
-        self.known[relpath] = (state, md5, written)
+        self.known[relpath] = (*state, md5, written)
         self.unsaved.append((relpath, *state, md5, written))
         if len(self.unsaved) >= BATCH:
             self.save()

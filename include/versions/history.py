@@ -14,6 +14,12 @@ def version_numbers(store: Store, dataset: str) -> list[int]:
     return sorted(int(found[1]) for entry in store.list(f"datasets/{dataset}") if (found := pattern.fullmatch(entry.key)))
 
 
+def datasets(store: Store) -> list[str]:
+    """Names of the datasets that have a version."""
+    keys = (entry.key for entry in store.list("datasets"))
+    return sorted({key.split("/")[1] for key in keys if key.count("/") == 2 and key.endswith(".json")})
+
+
 def card_address(dataset: str, number: int) -> str:
     return f"datasets/{dataset}/v{number}.json"
 

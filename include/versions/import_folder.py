@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from include.artifacts import DatasetVersion
+from include.artifacts.tables import table_of
 from include.errors import ConfigError, NothingToDo
 from include.formats import FORMATS, local_tree
-from include.formats.tree import Tree, size_of
+from include.formats.tree import size_in
 from include.step.step_run import StepRun
-from include.versions.labelled import File, LabelRules, contents_of, without_labels
+from include.versions.duplicates import NearDuplicates
+from include.versions.label_rules import LabelRules
+from include.versions.labelled import contents_of
+from include.versions.making import FILES, File
 from include.versions.progress import steadily
 from include.versions.publish import Made, publish_derived
+from include.versions.upload import Sender, present
 
 
 class ImportFolder(LabelRules):
@@ -31,6 +36,7 @@ class ImportDataset(BaseModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
     do: ImportFolder
+    near_duplicates: NearDuplicates = NearDuplicates()
 
 
 def import_folder(step: StepRun[ImportDataset]) -> DatasetVersion:
@@ -46,9 +52,11 @@ def import_folder(step: StepRun[ImportDataset]) -> DatasetVersion:
     wanted = sorted({one.path for one in labels.images} & set(tree.images)) if labels is not None else tree.images
     if not wanted:
         raise ConfigError(f"import: {folder}: no image in it{' that the labels name' if labels is not None else ''}")
-    sent = steadily(lambda path: _send(step, tree, path), wanted, len(wanted), step.log, "files")
-    files = {file.path: file for file in sent if file is not None}
-    contents, classes, counts = contents_of(asked, labels or without_labels(files), files, source=folder.resolve().name)
+    there = present(step.content, len(wanted))
+    sender = Sender(step.content, folder, there or set(), is_all_known=there is not None)
+    sent = steadily(lambda path: _send(sender, folder, path), wanted, len(wanted), step.log, "files")
+    files = table_of((file for file in sent if file is not None), FILES)
+    contents, classes, counts = contents_of(asked, labels, files, source=folder.resolve().name)
     counts["files without labels, left out"] = len(tree.images) - len(wanted)
     counts["files that are no readable image, left out"] = len(wanted) - len(files)
     if contents.images.empty:
@@ -56,7 +64,11 @@ def import_folder(step: StepRun[ImportDataset]) -> DatasetVersion:
     return publish_derived(step, step.config.name, "import", (), Made(contents, classes, dict(+counts)))
 
 
-def _send(step: StepRun[Any], tree: Tree, path: str) -> File | None:
-    data = tree.read(path)
-    size = size_of(data)
-    return File(path, step.content.put(data), len(data), *size) if size is not None else None
+def _send(sender: Sender, folder: Path, path: str) -> File | None:
+    """None for what is no image: it stays here. A large file is never in memory as a whole."""
+    with open(folder / path, "rb") as file:
+        size = size_in(file)
+    if size is None:
+        return None
+    sent = sender.send(path)
+    return File(path, sent.md5, sent.size_bytes, *size)

@@ -13,22 +13,29 @@ class Names:
         self.files: set[str] = set()
         self.folders: set[str] = set()
         for relpath in taken:
-            self._add(relpath)
+            self._add(relpath.casefold())
 
-    def _add(self, relpath: str) -> None:
-        self.files.add(relpath.casefold())
-        self.folders.update(str(folder).casefold() for folder in PurePosixPath(relpath).parents)
+    def _add(self, folded: str) -> None:
+        self.files.add(folded)
+        while (folded := folded.rpartition("/")[0]) and folded not in self.folders:
+            self.folders.add(folded)
 
-    def _is_free(self, relpath: str) -> bool:
-        folders = {str(folder).casefold() for folder in PurePosixPath(relpath).parents}
-        return relpath.casefold() not in self.files and relpath.casefold() not in self.folders and not folders & self.files
+    def _is_free(self, folded: str) -> bool:
+        if folded in self.files or folded in self.folders:
+            return False
+        # above a known folder no file is in the way
+        while (folded := folded.rpartition("/")[0]) and folded not in self.folders:
+            if folded in self.files:
+                return False
+        return True
 
     def take(self, relpath: str, md5: str) -> str:
         """`relpath` itself if it is free; else, for other bytes under a known name, with the start of their md5 in it."""
-        if not self._is_free(relpath):
+        if not self._is_free(relpath.casefold()):
             path = PurePosixPath(relpath)
             relpath = str(path.with_name(f"{path.stem}.{md5[:8]}{path.suffix}"))
-        if not self._is_free(relpath):  # a file in the way further up
+        if not self._is_free(relpath.casefold()):  # a file in the way further up
             relpath = f"images/by_md5/{md5}{PurePosixPath(relpath).suffix}"
-        self._add(relpath)
+        folded = relpath.casefold()
+        self._add(relpath if folded == relpath else folded)  # one string where it can be
         return relpath

@@ -18,11 +18,20 @@ AT_ONCE = 1024
 
 def steadily(work: Callable[[T], R], items: Iterable[T], total: int, log: logging.Logger, what: str) -> Iterator[R]:
     """Results in the order of `items`."""
-    waiting, done, said = iter(items), 0, time.monotonic()
+    return told(in_some_threads(work, items), total, log, what)
+
+
+def in_some_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    waiting = iter(items)
     while some := list(islice(waiting, AT_ONCE)):
-        for result in in_threads(work, some):
-            yield result
-            done += 1
-            if time.monotonic() - said > LOG_EVERY_S:
-                said = time.monotonic()
-                log.info("%s: %d of %d", what, done, total)
+        yield from in_threads(work, some)
+
+
+def told(results: Iterable[T], total: int, log: logging.Logger, what: str) -> Iterator[T]:
+    """The same results; the log says how many there were."""
+    said = time.monotonic()
+    for done, result in enumerate(results, 1):
+        yield result
+        if time.monotonic() - said > LOG_EVERY_S:
+            said = time.monotonic()
+            log.info("%s: %d of %d", what, done, total)

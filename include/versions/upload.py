@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.errors import BadInputError
-from include.storage import ContentStore, Store
+from include.storage import ContentStore
 from include.storage.content import content_key, md5_of
 from include.storage.threads import as_they_end
-from include.versions.folders import FileState, walk
+from include.versions.folders import FileState, state_of, walk
 from include.versions.hash_cache import HashCache
 
 # Measured on a SeaweedFS server with 20 KB objects: 32 threads put 1,355 a second, asyncio with 64 at once 1,362 for a third more
@@ -42,7 +42,9 @@ class Uploaded:
 
 
 @dataclass(frozen=True)
-class _Sent:
+class Sent:
+    """A file that the store has now."""
+
     relpath: str
     state: FileState | None  # None: it changed while it was read; its bytes as read are kept, but nothing is remembered
     md5: str
@@ -56,12 +58,12 @@ def upload_folder(
     """Every file of the folder. `known`: md5s that a standing version names, which are in the store without asking."""
     found = list(walk(folder))
     files = {relpath: md5 for relpath, state in found if (md5 := cache.md5(relpath, state)) is not None}
-    sizes = {files[relpath]: state.size_bytes for relpath, state in found if relpath in files}
+    sizes = {files[relpath]: state[2] for relpath, state in found if relpath in files}
     unsure = [relpath for relpath, _ in found if files.get(relpath) not in known]
-    listed = present(content.store, len(unsure))
+    listed = present(content, len(unsure))
     there = {*known, *(listed or ())}
     to_send = [relpath for relpath in unsure if files.get(relpath) not in there]
-    sender = _Sender(content.store, folder, there, is_all_known=listed is not None)
+    sender = Sender(content, folder, there, is_all_known=listed is not None)
     sent, sent_bytes, done = 0, 0, len(found) - len(to_send)
     for one in as_they_end(sender.send, to_send, THREADS_LOCAL if content.store.folder else THREADS):
         files[one.relpath], sizes[one.md5] = one.md5, one.size_bytes
@@ -74,26 +76,30 @@ def upload_folder(
     return Uploaded(files, sizes, sent, sent_bytes)
 
 
-def present(store: Store, wanted: int) -> set[str] | None:
-    """Md5s of the objects in the store, where listing them costs less than trying to put `wanted` of them; else None.
+def present(content: ContentStore, wanted: int) -> set[str] | None:
+    """Md5s of objects there to stay, where listing them costs less than trying to put `wanted` of them; else None.
 
-    Md5s spread evenly: one of the 256 prefixes tells how many there are.
+    Md5s spread evenly: one of the 256 prefixes tells how many there are. What `gc` condemned counts as absent: it is put again.
     """
+    store = content.store
     sample = sum(1 for _ in store.list("files/md5/00"))
     if sample * 256 > wanted * LISTED_PER_PUT:
         return None
-    return {found[1] + found[2] for entry in store.list("files/md5") if (found := KEY.fullmatch(entry.key))}
+    condemned = content.condemned.now()  # before the listing: include/versions/garbage.py
+    listed = {found[1] + found[2] for entry in store.list("files/md5") if (found := KEY.fullmatch(entry.key))}
+    return listed - condemned
 
 
-class _Sender:
-    """What the threads share. `is_all_known`: what is not in `there` is not in the store."""
+class Sender:
+    """What the threads share. `is_all_known`: what is not in `there` is not in the store, or condemned."""
 
-    def __init__(self, store: Store, folder: Path, there: set[str], is_all_known: bool) -> None:
-        self.store, self.folder, self.there, self.is_all_known = store, str(folder), there, is_all_known
+    def __init__(self, content: ContentStore, folder: Path, there: set[str], is_all_known: bool) -> None:
+        self.store, self.condemned, self.folder = content.store, content.condemned, str(folder)
+        self.there, self.is_all_known = there, is_all_known
         self.claiming = threading.Lock()
         self.bulky = threading.Semaphore(4)
 
-    def send(self, relpath: str) -> _Sent:
+    def send(self, relpath: str) -> Sent:
         path = f"{self.folder}/{relpath}"
         with open(path, "rb", buffering=0) as file:
             before = os.fstat(file.fileno())
@@ -103,13 +109,14 @@ class _Sender:
                 with self.bulky:
                     large = before.st_size > LARGE_BYTES
                     md5, size_bytes, is_new = self._in_parts(path) if large else self._whole(file.readall())
-            after = FileState.of(os.fstat(file.fileno()))
-        return _Sent(relpath, after if FileState.of(before) == after else None, md5, size_bytes, is_new)
+            after = state_of(os.fstat(file.fileno()))
+        return Sent(relpath, after if state_of(before) == after else None, md5, size_bytes, is_new)
 
     def _whole(self, data: bytes) -> tuple[str, int, bool]:
         md5 = md5_of(data)
         if not self._claim(md5):
             return md5, len(data), False
+        self.condemned.spare(md5)
         if not self.is_all_known:
             return md5, len(data), self.store.create(content_key(md5), data)
         # Its bytes are its name, so overwriting is safe; the condition of a create costs the server a fifth more
@@ -129,7 +136,10 @@ class _Sender:
         with open(path, "rb") as file:
             md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         size_bytes = os.stat(path).st_size
-        if not self._claim(md5) or (not self.is_all_known and self.store.exists(content_key(md5))):
+        if not self._claim(md5):
+            return md5, size_bytes, False
+        self.condemned.spare(md5)
+        if not self.is_all_known and self.store.exists(content_key(md5)):
             return md5, size_bytes, False
         self.store.write_chunks(content_key(md5), _checked_chunks(path, md5))
         return md5, size_bytes, True

@@ -11,13 +11,16 @@ from datetime import timedelta
 from airflow.sdk import Asset, AssetAlias, AssetWatcher, CronTriggerTimetable
 
 from include.definitions import SourceDefinition
-from visionloop_airflow.label_watch import NewDeliveries
+from visionloop_airflow.label_watch import FinishedWork
 
 
 def delivered(source: SourceDefinition) -> Asset:
-    """New deliveries at a source, seen by its watcher."""
-    trigger = NewDeliveries(source.name, source.prefix, source.poll_every_s)
-    watcher = AssetWatcher(name=f"new_deliveries_{source.name}", trigger=trigger)
+    """Finished work at a source, seen by its watcher."""
+    trigger = FinishedWork(
+        source.name, source.kind, source.prefix, source.service,
+        source.poll_every_s, source.min_new_images, source.max_wait_s,
+    )  # fmt: skip
+    watcher = AssetWatcher(name=f"finished_work_{source.name}", trigger=trigger)
     return Asset(f"delivered/{source.name}", uri=f"x-visionloop://delivered/{source.name}", watchers=[watcher])
 
 

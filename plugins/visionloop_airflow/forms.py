@@ -8,6 +8,7 @@ from include.definitions import ModelDefinition
 
 DEFAULT_EPOCHS = 40  # where a model's definition names none; tasks/train_detector/config.py has the same
 CHOSEN = {"epochs": "{{ params.epochs }}", "warm_start": "{{ params.warm_start }}"}
+FORCED = {"force_broken": "{{ params.force_broken }}"}
 
 
 def training_form(model: ModelDefinition) -> dict[str, Param]:
@@ -36,4 +37,32 @@ def training_form(model: ModelDefinition) -> dict[str, Param]:
             title="Warm start",
             description_md="`champion`: begin with the champion's weights. `none`: from scratch.",
         ),
+        "force_broken": Param(
+            section.get("force_broken", False),
+            type="boolean",
+            title="Use a broken version",
+            description_md="Train and score although an audit found the version damaged. Card and MLflow run will say so.",
+        ),
     }
+
+
+def audit_form() -> dict[str, Param]:
+    """Which versions an audit looks at, and how closely."""
+    return {
+        "dataset": Param(
+            "",
+            type="string",
+            pattern="^([a-z][a-z0-9_-]*)?$",
+            title="Dataset",
+            description_md="Only the versions of this one; empty: of all.",
+        ),
+        "deep": Param(
+            False,
+            type="boolean",
+            title="Read everything",
+            description_md="Also what the bucket's listing proves: finds rot beneath the server, and takes its time.",
+        ),
+    }
+
+
+AUDITED = {"dataset": "{{ params.dataset }}", "deep": "{{ params.deep }}"}

@@ -1,4 +1,4 @@
-"""Buttons on a task: its MLflow run, its Data Docs, its report. All served by pages.py, so they are known before the run."""
+"""Buttons on a task: its MLflow run, its report, its dataset's card … Served by pages.py, so they are known before the run."""
 
 from __future__ import annotations
 
@@ -51,4 +51,23 @@ class ReportLink(ArtifactLink):
     page = "report.html"
 
 
-LINKS: dict[str, BaseOperatorLink] = {"mlflow": MlflowLink(), "data_docs": DataDocsLink(), "report": ReportLink()}
+class NearDuplicatesLink(ArtifactLink):
+    """Pictures that look the same in different splits."""
+
+    name = "Near duplicates"
+    page = "near_duplicates.html"
+
+
+class DatasetCardLink(BaseOperatorLink):
+    """The page of the dataset version that the task made."""
+
+    name = "Dataset card"
+
+    def get_link(self, operator: Any, *, ti_key: RuntimeTaskInstanceProtocol | Any) -> str:
+        return f"{base_url()}/dataset_card/{ti_key.dag_id}/{clean(ti_key.run_id)}/{clean(ti_key.task_id)}"
+
+
+LINKS: dict[str, BaseOperatorLink] = {
+    "mlflow": MlflowLink(), "data_docs": DataDocsLink(), "report": ReportLink(), "dataset_card": DatasetCardLink(),
+    "near_duplicates": NearDuplicatesLink(),
+}  # fmt: skip

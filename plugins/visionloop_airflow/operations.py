@@ -72,12 +72,18 @@ class Operation:
             "**Then**: the model DAGs that train on the dataset start. No version that stands is changed.\n"
             "**Grey (skipped)**: nothing would change.\n"
             "**Red**: the failed task's last log line says which answer of the form is wrong.\n"
-            f"**See**: *Report* on `derive_dataset`; in a terminal `./visionloop dataset {self.name} --help`."
+            "**See**: *Dataset card*, *Near duplicates* and (merge) *Report* on `derive_dataset`; in a terminal "
+            f"`./visionloop dataset {self.name} --help`."
         )
 
     @property
+    def form(self) -> dict[str, Param]:
+        said = "Pictures in different splits that look the same. report: the version is made, its card tells how many."
+        return self.params | {"near_duplicates": one_of(["block", "report", "off"], "Near duplicates", said)}
+
+    @property
     def config(self) -> dict[str, Any]:
-        return {"name": self.new_name, "do": self.do}
+        return {"name": self.new_name, "do": self.do, "near_duplicates": {"action": "{{ params.near_duplicates }}"}}
 
 
 KEEP = {"version": version(), "where": where(), "name": name("the version's own dataset")}

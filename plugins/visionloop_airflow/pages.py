@@ -1,23 +1,29 @@
 """Our pages in Airflow's web server: what steps wrote for people, and the way to MLflow. For those who may see the DAG.
 
 /visionloop/artifacts/runs/{dag}/{run}/{task}/…   a page or picture that a task wrote
+/visionloop/artifacts/datasets/{dataset}/v{n}.html  the card of a dataset version (v{n}.changes.html: since the one before), for
+                                                   those who may see dataset__{dataset} or the DAG that made the version
+/visionloop/dataset_card/{dag}/{run}/{task}        the same, of the version that a task made
 /visionloop/mlflow/{dag}/{run}                    the MLflow run of a DAG run's training
 """
 
 from __future__ import annotations
 
 import html
+import json
 import mimetypes
 import os
+import re
 from typing import Any
 
 import httpx
-from airflow.api_fastapi.core_api.security import requires_access_dag
-from fastapi import Depends, FastAPI, HTTPException
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from include.storage import open_store
-from include.storage.addresses import run_folder
+from include.storage.addresses import CARD, clean, run_folder
+from visionloop_airflow.links import base_url
 
 OUTPUT_TAG = "visionloop.output"
 SHOWN = {"text/html", "text/css", "image/png", "image/jpeg", "image/svg+xml", "application/json", "text/plain"}
@@ -25,16 +31,65 @@ SHOWN = {"text/html", "text/css", "image/png", "image/jpeg", "image/svg+xml", "a
 HEADERS = {"Content-Security-Policy": "sandbox; default-src 'self' data: 'unsafe-inline'", "X-Content-Type-Options": "nosniff"}
 
 may_see_dag = requires_access_dag(method="GET")  # finds {dag_id} in the path; 401 for strangers, 403 for those who may not
-app = FastAPI(title="Visionloop pages", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(may_see_dag)])
+app = FastAPI(title="Visionloop pages", docs_url=None, redoc_url=None, openapi_url=None)
+VERSION_PAGE = re.compile(r"(datasets/[a-z][a-z0-9_-]*/v[1-9][0-9]*)(\.changes)?\.html")
 
 
-@app.get("/artifacts/runs/{dag_id}/{rest:path}")
+def may_see_dataset(request: Request, user: GetUserDep) -> None:
+    """A dataset is seen by those who may see its DAG, a version also by those who may see the DAG that made it."""
+    dataset, page = (request.path_params[name] for name in ("dataset", "page"))
+    try:
+        requires_access_dag(method="GET", param_dag_id=f"dataset__{dataset}")(request, user)
+    except HTTPException:
+        if (maker := maker_of(f"datasets/{dataset}/{page}")) is None:
+            raise
+        requires_access_dag(method="GET", param_dag_id=maker)(request, user)
+
+
+def maker_of(page: str) -> str | None:
+    """The DAG that made the version with this page; None for none."""
+    found = VERSION_PAGE.fullmatch(page)
+    card = read_card(f"{found[1]}.json") if found else None
+    return str(card["made_by"]["dag_id"]) if card else None
+
+
+@app.get("/artifacts/datasets/{dataset}/{page}", dependencies=[Depends(may_see_dataset)])
+def version_page(dataset: str, page: str) -> Response:
+    """The page of a dataset version."""
+    if not VERSION_PAGE.fullmatch(f"datasets/{dataset}/{page}"):
+        raise HTTPException(404, "only the pages of dataset versions are shown here: datasets/<name>/v<number>.html")
+    return shown(f"datasets/{dataset}/{page}", "text/html")
+
+
+@app.get("/dataset_card/{dag_id}/{run}/{task}", dependencies=[Depends(may_see_dag)])
+def dataset_card(dag_id: str, run: str, task: str) -> Response:
+    """To the page of the version that a task made; a word of patience where there is none yet."""
+    card = read_card(f"{run_folder(dag_id, run)}/{clean(task)}/{CARD}")
+    if card is None or card["kind"] != "dataset_version":
+        return notice("No version", "Its card appears when the step has finished; a step with nothing to do makes none.", 404)
+    return RedirectResponse(f"{base_url()}/artifacts/datasets/{card['name']}/{card['version']}.html")
+
+
+def read_card(key: str) -> dict[str, Any] | None:
+    """What a card says; None where there is none."""
+    try:
+        return dict(json.loads(open_store(os.environ["VISIONLOOP_STORE"]).read(key)))
+    except FileNotFoundError:
+        return None
+
+
+@app.get("/artifacts/runs/{dag_id}/{rest:path}", dependencies=[Depends(may_see_dag)])
 def artifact(dag_id: str, rest: str) -> Response:
     """An object of a DAG's runs, with the type that its name says."""
     key = f"runs/{dag_id}/{rest}"
     kind = mimetypes.guess_type(key)[0]
     if not {"", ".", ".."}.isdisjoint(key.split("/")) or kind not in SHOWN:
         raise HTTPException(404, "only pages and pictures below runs/ are shown here")
+    return shown(key, kind)
+
+
+def shown(key: str, kind: str | None) -> Response:
+    """The object at a key; a word of patience where there is none yet."""
     try:
         data = open_store(os.environ["VISIONLOOP_STORE"]).read(key)
     except FileNotFoundError:
@@ -42,7 +97,7 @@ def artifact(dag_id: str, rest: str) -> Response:
     return Response(data, media_type=kind, headers=HEADERS)
 
 
-@app.get("/mlflow/{dag_id}/{run}")
+@app.get("/mlflow/{dag_id}/{run}", dependencies=[Depends(may_see_dag)])
 def mlflow_run(dag_id: str, run: str) -> Response:
     """To the MLflow run of this DAG run's training; a word of patience where there is none yet."""
     tracking = os.environ["MLFLOW_TRACKING_URI"].rstrip("/")

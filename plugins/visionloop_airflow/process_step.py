@@ -107,7 +107,7 @@ class ProcessStepOperator(StepJob):
     @staticmethod
     def _clean_environment() -> dict[str, str]:
         """The worker's environment without Airflow's settings and secrets."""
-        foreign = ("AIRFLOW", "_AIRFLOW", "VIRTUAL_ENV", "PYTHONPATH", *settings.KEYS)  # keys: those of the step alone
+        foreign = ("AIRFLOW", "_AIRFLOW", "VIRTUAL_ENV", "PYTHONPATH", *settings.NOT_INHERITED)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         kept |= {"PYTHONPATH": str(settings.ROOT)}
         return kept if settings.may_use_gpus() else kept | {"CUDA_VISIBLE_DEVICES": ""}

@@ -7,11 +7,13 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from include.errors import ConfigError
+from include.labelling.sources import TOKEN, WEBHOOK_SECRET, of_source
 
 ROOT = Path(__file__).resolve().parents[2]
 FOR_STEPS = (
@@ -20,6 +22,9 @@ FOR_STEPS = (
     "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN",
 )  # fmt: skip
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+# What no step inherits from its worker: keys and tokens of other steps and sources
+NOT_INHERITED = (*KEYS, TOKEN, WEBHOOK_SECRET)
+NEVER_LOGGED = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", TOKEN)
 Runtime = Literal["process", "docker"]
 
 
@@ -82,6 +87,14 @@ def addresses_and_secrets(step: str) -> dict[str, str]:
     own = {name: value for name in KEYS if (value := os.environ.get(f"{name}__{step.upper()}"))}
     shared = {name: value for name in FOR_STEPS if (value := os.environ.get(name))}
     return {name: value for name, value in shared.items() if name not in KEYS} | own if own else shared
+
+
+def labels_token(config: Mapping[str, Any]) -> dict[str, str]:
+    """The token of the service that a step is told to ask for labels; never another source's. Without one, the step says so."""
+    if not config.get("service"):
+        return {}
+    token = os.environ.get(of_source(TOKEN, str(config.get("source")))) or os.environ.get(TOKEN)
+    return {TOKEN: token} if token else {}
 
 
 def docker_network() -> str:

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator, Context, ResumableJobMixin
 from airflow.sdk.exceptions import AirflowTaskTimeout
+from airflow.sdk.log import mask_secret
 
 from include.step.plate import StepPlate
 from include.storage.addresses import CARD, clean, run_folder, task_folder
 from visionloop_airflow import settings
+from visionloop_airflow.links import base_url
 from visionloop_airflow.log_lines import LogLines
 from visionloop_airflow.outcomes import StepLost, raise_outcome
 from visionloop_airflow.outlet_events import read_card, tell
@@ -77,11 +79,17 @@ class StepJob(ResumableJobMixin, BaseOperator):
     def environment_name(self) -> str:
         """The image digest, or what stands for it."""
 
+    def addresses_and_secrets(self) -> dict[str, str]:
+        """What the step's environment has of them."""
+        return settings.addresses_and_secrets(self.plate.name) | settings.labels_token(self.config)
+
     # What Airflow asks for
 
     def execute(self, context: Context) -> None:
         """Run the step to its end. Raises the exception that its exit code stands for."""
         ti = context["ti"]
+        for name in settings.NEVER_LOGGED:  # whatever the step says, also one that an earlier try started
+            mask_secret(self.addresses_and_secrets().get(name))
         for link in self.operator_extra_links:  # Airflow does so at the end; links should work while the step runs
             ti.xcom_push(key=link.xcom_key, value=link.get_link(self, ti_key=cast("TaskInstanceKey", ti)))
         try:
@@ -102,9 +110,8 @@ class StepJob(ResumableJobMixin, BaseOperator):
             arguments += ["--input", f"{name}={(address or '').replace(RUN_FOLDER, folder)}"]
         identity = {"DAG_ID": ti.dag_id, "RUN_ID": ti.run_id, "TASK_ID": ti.task_id, "STARTED_BY": started_by(context)}
         identity |= {"GIT_COMMIT": settings.git_commit(), "ENVIRONMENT": self.environment_name(), "RUNTIME": settings.runtime()}
-        environment = settings.addresses_and_secrets(self.plate.name) | {
-            f"VISIONLOOP_{name}": value for name, value in identity.items()
-        }
+        identity["PAGES"] = base_url()
+        environment = self.addresses_and_secrets() | {f"VISIONLOOP_{name}": value for name, value in identity.items()}
         labels = {LABEL: self.plate.name, "visionloop.dag": ti.dag_id, "visionloop.run": ti.run_id, "visionloop.task": ti.task_id}
         self._job = job
         self.start(job, arguments, environment, labels | {"visionloop.home": str(settings.home())})

@@ -5,20 +5,24 @@
 
 Reads   the newest version of the dataset and the checked_labels cards that it has not, in the order in which they were made.
 Writes  a dataset_version card at `datasets/<name>/v<n>.json`, never overwritten; two tables, one COCO file per split and a DVC
-        directory object by content. Image bytes are neither read nor written: a version costs what changed.
+        directory object by content; a page beside the card. Of image bytes only those that are new are read, once: a
+        version costs what changed.
 
 In the version's folder, as `dvc pull` gives it: `images/<source>/<delivery>/<file>` and `annotations/{train,val,test}.json`.
 An image is its bytes: delivered again, it keeps its path, group and split, and its newer labels replace the older. Its split
 follows from a hash of its group (its own md5 if the labels state none), so no image ever moves between splits; a known group
-keeps its split even when the fractions change. Of two builders at once one takes the number, the other looks again.
+keeps its split even when the fractions change, and what left and comes back goes where it was. Of two builders at once one
+takes the number, the other looks again.
 
-Exit 99 if no labels are new, or if they change nothing. Exit 2 if labels have a class that the dataset has not.
+Exit 99 if no labels are new, or if they change nothing. Exit 2 if labels have a class that the dataset has not. Exit 3 if
+pictures in different splits look the same (near_duplicates): *Near duplicates* shows them.
 """
 
 from __future__ import annotations
 
 from include.artifacts import DatasetVersion
 from include.step.run import StepRun, main
+from include.versions.card_page import publish_page
 from include.versions.publish import version_of_this_run
 from tasks.build_dataset.build import build_next
 from tasks.build_dataset.config import BuildDataset
@@ -34,4 +38,4 @@ def build(step: StepRun[BuildDataset]) -> DatasetVersion:
 
 
 if __name__ == "__main__":
-    main("build_dataset", BuildDataset, build)
+    main("build_dataset", BuildDataset, build, after=publish_page)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from include.artifacts import CheckedLabels, DatasetVersion
 from include.artifacts.tables import from_parquet
 from include.errors import BadInputError, NothingToDo
 from include.step.run import StepRun
 from include.versions.contents import Contents
+from include.versions.duplicates import keep_apart
 from include.versions.history import card_address, version_numbers
 from include.versions.publish import describe
+from include.versions.stay_put import read_places
 from tasks.build_dataset.config import BuildDataset
-from tasks.build_dataset.merge import Checked, check_classes, merge
+from tasks.build_dataset.merge import Checked, check_classes, leave_out, merge
 
 
 def build_next(step: StepRun[BuildDataset]) -> DatasetVersion | None:
@@ -28,10 +31,13 @@ def build_next(step: StepRun[BuildDataset]) -> DatasetVersion | None:
     before = Contents.read(step.content, parent) if parent else Contents.empty()
     checked = [_checked(step, card) for card in fresh]
     check_classes(checked, before, config.classes)
-    after = merge(before, checked, config.split.by_split)
+    places = read_places(step.content, [parent.images_table, parent.left_table] if parent else [])
+    after = leave_out(merge(before, checked, config.split.by_split, places), config.leave_out)
     if after.images.empty:
         raise NothingToDo(f"{len(fresh)} new batches of checked labels, but not one accepted image in them")
-    version = _write(step, after, parent, f"v{number + 1}", [card.standing_address for card in fresh])
+    after, counts = keep_apart(step, after, config.near_duplicates, [parent] if parent else [])
+    fields = describe(step.content, config.name, config.classes, after, [parent] if parent else [], known=places)
+    version = _write(step, fields | {"counts": counts}, parent, f"v{number + 1}", [card.standing_address for card in fresh])
     if not step.store.create(version.standing_address, version.to_bytes()):
         return None
     _say(step, version, after)
@@ -71,16 +77,14 @@ def _withdrawn(step: StepRun[BuildDataset], card: CheckedLabels) -> dict[str, fr
 
 
 def _write(
-    step: StepRun[BuildDataset], contents: Contents, parent: DatasetVersion | None, version: str, labels: list[str]
+    step: StepRun[BuildDataset], fields: dict[str, Any], parent: DatasetVersion | None, version: str, labels: list[str]
 ) -> DatasetVersion:
-    """The card, and all that it names. Raises NothingToDo if nothing changed."""
-    config = step.config
-    fields = describe(step.content, config.name, config.classes, contents, [parent] if parent else [])
+    """The card. Raises NothingToDo if nothing changed."""
     if parent is not None and fields["digest"] == parent.digest:
         raise NothingToDo(f"nothing changed: {len(labels)} new batches of checked labels leave {parent.label} as it is")
     return step.card(
         DatasetVersion,
-        name=config.name,
+        name=step.config.name,
         version=version,
         parents=(parent.standing_address,) if parent else (),
         checked_labels=(*(parent.checked_labels if parent else ()), *labels),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from include.versions.duplicates import NearDuplicates
 from include.versions.splits import SplitFractions
 
 
@@ -17,3 +18,7 @@ class BuildDataset(BaseModel):
     split: SplitFractions = Field(
         default_factory=SplitFractions, description="for groups not seen before: a known group stays in its split"
     )
+    near_duplicates: NearDuplicates = Field(
+        default_factory=NearDuplicates, description="pictures in different splits that look the same"
+    )
+    leave_out: tuple[str, ...] = Field(default=(), description="images that no version from now on has: paths in it, or md5s")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 import pyarrow as pa
 
-from include.artifacts.tables import to_frame
+from include.artifacts.tables import VERSION_LEFT, to_frame
 from include.errors import ConfigError
 from include.versions.contents import ANNOTATION_COLUMNS, IMAGE_COLUMNS, Contents, stack
 from include.versions.names import Names
@@ -32,14 +32,17 @@ class Checked:
     withdrawn: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-def merge(contents: Contents, checked: list[Checked], fractions: Mapping[Split, float]) -> Contents:
-    """The parent's contents with newly checked labels over them, in the order given."""
+def merge(contents: Contents, checked: list[Checked], fractions: Mapping[Split, float], known: pd.DataFrame) -> Contents:
+    """The parent's contents with newly checked labels over them, in the order given.
+
+    `known`: md5, group and split of what the dataset has or once had; an image that comes back goes where it was.
+    """
     for one in checked:
-        contents = _merge_one(contents, one, fractions)
+        contents = _merge_one(contents, one, fractions, known)
     return contents
 
 
-def _merge_one(contents: Contents, checked: Checked, fractions: Mapping[Split, float]) -> Contents:
+def _merge_one(contents: Contents, checked: Checked, fractions: Mapping[Split, float], known: pd.DataFrame) -> Contents:
     listed = to_frame(checked.images)
     came = listed.drop_duplicates("md5", keep="last")
     contents = _without_withdrawn(contents, checked, frozenset(came["md5"]))
@@ -50,7 +53,9 @@ def _merge_one(contents: Contents, checked: Checked, fractions: Mapping[Split, f
         checked_labels=contents.images["checked_labels"].where(~again, checked.address),
         attributes=contents.images["attributes"].where(~again, contents.images["md5"].map(newest)),
     )
-    fresh = _new_rows(contents.images, came[~came["md5"].isin(contents.images["md5"])], checked, fractions)
+    new = came[~came["md5"].isin(contents.images["md5"])]
+    places = stack(contents.images[VERSION_LEFT.names], known).drop_duplicates("md5")
+    fresh = _new_rows(Names(contents.images["relpath"]), new, checked, fractions, places)
     annotations = to_frame(checked.annotations)
     annotations["md5"] = annotations["image_key"].map(listed.set_index("image_key")["md5"])
     annotations["origin"] = annotations["annotation_key"]
@@ -79,12 +84,16 @@ def _without_withdrawn(contents: Contents, checked: Checked, came: frozenset[str
     )
 
 
-def _new_rows(images: pd.DataFrame, came: pd.DataFrame, checked: Checked, fractions: Mapping[Split, float]) -> pd.DataFrame:
-    """Rows for images that were never seen, with a path and a split for each."""
-    names = Names(images["relpath"])
+def _new_rows(
+    names: Names, came: pd.DataFrame, checked: Checked, fractions: Mapping[Split, float], places: pd.DataFrame
+) -> pd.DataFrame:
+    """Rows for images that the parent has not, with a path and a split for each."""
     # a known group stays where it is, even if the definition's fractions have changed since
-    known: dict[str, Split] = dict(zip(images["group"], images["split"], strict=True))
+    known: dict[str, Split] = dict(zip(places["group"], places["split"], strict=True))
     groups = came["group"].astype(object).where(came["group"].notna(), came["md5"])
+    returning = places.set_index("md5")
+    groups = came["md5"].map(returning["group"]).astype(object).fillna(groups)
+    splits = came["md5"].map(returning["split"]).astype(object).fillna(groups.map(known))
     return pd.DataFrame(
         {
             "relpath": [names.take(f"images/{key}", md5) for key, md5 in zip(came["image_key"], came["md5"], strict=True)],
@@ -93,13 +102,25 @@ def _new_rows(images: pd.DataFrame, came: pd.DataFrame, checked: Checked, fracti
             "width_px": came["width_px"].astype("int64").array,
             "height_px": came["height_px"].astype("int64").array,
             "group": groups.array,
-            "split": [known.get(group) or split_of(group, fractions) for group in groups],
+            "split": [
+                split if isinstance(split, str) else split_of(group, fractions)
+                for split, group in zip(splits, groups, strict=True)
+            ],
             "source": checked.source,
             "checked_labels": checked.address,
             "attributes": came["attributes"].array,
+            "phash": None,
         },
         columns=IMAGE_COLUMNS,
     )
+
+
+def leave_out(contents: Contents, names: tuple[str, ...]) -> Contents:
+    """Without the images of these paths or md5s, and their labels."""
+    images, annotations = contents.images, contents.annotations
+    kept = images[~(images["relpath"].isin(names) | images["md5"].isin(names))].reset_index(drop=True)
+    of_kept = annotations[annotations["md5"].isin(kept["md5"])].reset_index(drop=True)
+    return replace(contents, images=kept, annotations=of_kept)
 
 
 def check_classes(checked: list[Checked], parent: Contents, classes: tuple[str, ...]) -> None:

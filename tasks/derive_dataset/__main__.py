@@ -7,14 +7,15 @@ Reads   the parents' cards and tables (comma-separated addresses; none for adopt
 Writes  a dataset_version card at `datasets/<name>/v<n>.json` that names parents, operation, parameters and code.
 
 The operations and their parameters: include/versions/operations/. Exit 99 if nothing would change. Exit 2 if a parameter does
-not fit the parents.
+not fit the parents. Exit 3 if pictures in different splits look the same (near_duplicates): the report shows them.
 """
 
 from __future__ import annotations
 
 from include.step.run import main
+from include.versions.card_page import publish_page
 from include.versions.derive import derive
 from tasks.derive_dataset.config import DeriveDataset
 
 if __name__ == "__main__":
-    main("derive_dataset", DeriveDataset, derive)
+    main("derive_dataset", DeriveDataset, derive, after=publish_page)

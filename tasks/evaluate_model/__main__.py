@@ -7,7 +7,8 @@ Writes   evaluation_report card; report.html beside it; the challenger's detecti
 Both models run from their bundles on onnxruntime, as in production. The champion is the one that the run froze; without one
 the challenger is scored alone. test/… metrics also go to the training's MLflow run.
 
-Exit 3: the test split has no images or no boxes; an image or bundle is missing or changed.
+Exit 3: the test split has no images or no boxes; an image or bundle is missing or changed; an audit marked the version as broken
+and `force_broken` is not set (if it is, card and MLflow run name the mark).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from include.champion import frozen_champion
 from include.detector.onnx_inference import OnnxDetector
 from include.lineage import Lineage
 from include.step.run import StepRun, main
+from include.versions.broken import refuse_broken
 from tasks.evaluate_model.bootstrap import paired_difference
 from tasks.evaluate_model.config import EvaluateConfig
 from tasks.evaluate_model.detecting import Seen, look_at
@@ -62,6 +64,7 @@ def evaluated(step: Step, role: str, bundle: Bundle, address: str, truth: Truth)
 def work(step: Step) -> EvaluationReport:
     """The report of challenger and champion."""
     bundle, dataset = step.input("bundle", Bundle), step.input("dataset", DatasetVersion)
+    mark = refuse_broken(step.store, dataset, step.config.force_broken)
     truth = read_truth(step, dataset)
     ours = evaluated(step, "challenger", bundle, step.addresses["bundle"], truth)
     serving, theirs, difference = frozen_champion(step, bundle.model), None, None
@@ -89,6 +92,7 @@ def work(step: Step) -> EvaluationReport:
         difference=difference,
         detections=step.content.put(json.dumps(ours.seen.detections).encode()),
         page=write_page(step, findings, ours),
+        forced_broken=mark.key if mark else None,
     )
 
 
@@ -103,7 +107,10 @@ def write_page(step: Step, findings: Findings, ours: Evaluated) -> str:
 
 
 def tell_mlflow(step: Step, report: EvaluationReport) -> None:
-    """test/… metrics in the training's run: as of the card, so that a repetition writes the same points again."""
+    """test/… metrics in the training's run: as of the card, so that a repetition writes the same points again.
+
+    Tag `visionloop.forced_broken_test`: the mark of the broken version that it was scored on.
+    """
     run_id = step.input("bundle", Bundle).mlflow_run_id
     ours = report.challenger
     numbers = {"ap": ours.ap, "ap50": ours.ap50, "ap75": ours.ap75, "ar100": ours.ar100,
@@ -111,7 +118,10 @@ def tell_mlflow(step: Step, report: EvaluationReport) -> None:
     if report.difference is not None:
         numbers["ap50_gain"] = report.difference.mean
     metrics = {f"test/{name}": value for name, value in numbers.items()}
-    Lineage().log_metrics(run_id, metrics, step=0, timestamp_ms=int(report.made_by.ended_at.timestamp() * 1000))
+    lineage = Lineage()
+    lineage.log_metrics(run_id, metrics, step=0, timestamp_ms=int(report.made_by.ended_at.timestamp() * 1000))
+    if report.forced_broken is not None:
+        lineage.set_tags(run_id, {"visionloop.forced_broken_test": report.forced_broken})
 
 
 if __name__ == "__main__":

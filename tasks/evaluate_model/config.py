@@ -21,4 +21,5 @@ class EvaluateConfig(BaseModel):
     )
     resamples: int = Field(default=1000, ge=100, le=100_000, description="bootstrap resamples of the test images")
     seed: int = Field(default=0, description="of the bootstrap: the same input gives the same interval")
+    force_broken: bool = Field(default=False, description="score although an audit marked the dataset version as broken")
     pictures: int = Field(default=6, ge=0, le=50, description="test pictures shown in the report")

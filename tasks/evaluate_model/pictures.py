@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import PurePosixPath
 
 import numpy as np
-from PIL import Image, ImageDraw
 
+from include.drawing import Outline, drawn, figure, grid
 from tasks.evaluate_model.detecting import Seen
 from tasks.evaluate_model.scoring import Matches, Scored
 from tasks.evaluate_model.truth import Truth
 
-SHOWN_PX = 400  # longer side
-LINE_PX = 2
 COLOURS = {"found": "#2dd4ff", "missed": "#ffd500", "false": "#ff2d95"}  # apart for colour-blind eyes too, on leaves and asphalt
 
 
@@ -75,18 +70,9 @@ def mistakes_by_image(truth: Truth, seen: Seen, scored: Scored, min_score: float
     return dict(result)
 
 
-def drawn(image: bytes, mistakes: Mistakes) -> str:
+def with_boxes(image: bytes, mistakes: Mistakes) -> str:
     """A JPEG data URI."""
-    picture = Image.open(io.BytesIO(image)).convert("RGB")
-    scale = SHOWN_PX / max(picture.size)
-    picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
-    pen = ImageDraw.Draw(picture)
-    for kind, colour in COLOURS.items():
-        for x, y, width, height in getattr(mistakes, kind):
-            pen.rectangle([scale * x, scale * y, scale * (x + width), scale * (y + height)], outline=colour, width=LINE_PX)
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=82)
-    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
+    return drawn(image, [Outline(box, colour) for kind, colour in COLOURS.items() for box in getattr(mistakes, kind)])
 
 
 def chosen(mistakes: Mapping[int, Mistakes], count: int) -> list[int]:
@@ -103,8 +89,7 @@ def gallery(truth: Truth, mistakes: Mapping[int, Mistakes], read: Callable[[str]
     figures = []
     for image_id in image_ids:
         image, one = by_id[image_id], mistakes[image_id]
-        name, source = escape(image["file_name"]), drawn(read(image["md5"]), one)
         counts = f"{len(one.found)} found, {len(one.missed)} missed, {len(one.false)} false"
-        caption = f"{counts}<br>{escape(PurePosixPath(image['file_name']).name)}"
-        figures.append(f"<figure><img src='{source}' alt='{name}' title='{name}'><figcaption>{caption}</figcaption></figure>")
-    return f"<div class=grid>{''.join(figures)}</div>"
+        source = with_boxes(read(image["md5"]), one)
+        figures.append(figure(source, image["file_name"], counts, PurePosixPath(image["file_name"]).name))
+    return grid(figures)

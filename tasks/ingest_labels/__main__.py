@@ -6,7 +6,10 @@ Reads   a labelling service (kind and service, see include/labelling/<kind>.py; 
         prefix of deliveries (include/labelling/files.py). Lists what changed since the cursor, with an overlap; now and then all.
 Writes  a label_batch card at `labels/<source>/batches/<id>.json`: those cards are the ledger of what was taken in. What came,
         every image by content; two tables of rows as they came (include/artifacts/tables.py). What was seen, in
-        `labels/<source>/seen/`.
+        `labels/<source>/seen/`. For people, `FOLDER/report.html`.
+
+Where several people labelled a picture, how far they agree is in the card, and `conflicts` in the source's section ingest_labels
+says whose labels stand (tasks/ingest_labels/conflicts.py); the others are kept, with the reason in the column `conflict`.
 
 An item whose labels changed is taken in again, and supersedes what an earlier batch has of it; what was deleted at a service is
 withdrawn. Listed twice, late or out of order, killed at any point: the result is the same.
@@ -30,7 +33,9 @@ from include.labelling.ledger import Cursor, Ledger
 from include.labelling.sources import open_source, web_for
 from include.step.run import StepRun, main
 from tasks.ingest_labels.config import IngestLabels
+from tasks.ingest_labels.consensus import consensus
 from tasks.ingest_labels.intake import Intake, Intaker
+from tasks.ingest_labels.page import render
 from tasks.ingest_labels.sweep import Swept, batch_id, rule_of, sweep
 
 
@@ -45,8 +50,9 @@ def ingest(step: StepRun[IngestLabels]) -> LabelBatch:
         if swept.cursor is not None:
             ledger.move_cursor(swept.cursor)
         raise NothingToDo(f"nothing new at {_place(step.config)}; {len(ledger.batches)} batches are in the ledger")
+    rows, agreement = consensus(intake.images, intake.annotations, step.config)
     images = pa.Table.from_pylist(intake.images, IMAGES)
-    annotations = pa.Table.from_pylist(intake.annotations, ANNOTATIONS)
+    annotations = pa.Table.from_pylist(rows, ANNOTATIONS)
     batch = step.card(
         LabelBatch,
         source=step.config.source,
@@ -57,22 +63,34 @@ def ingest(step: StepRun[IngestLabels]) -> LabelBatch:
         images=images.num_rows,
         annotations=annotations.num_rows,
         supersedes=ledger.supersedes(intake.items),
+        agreement=agreement,
         listed_until=swept.cursor.listed_until if swept.cursor else None,
         swept_at=swept.cursor.swept_at if swept.cursor else None,
     )
-    step.log.info(
-        "batch %s: %d deliveries (%d refused, %d gone, %d batches superseded in part), %d images (%d missing), %d annotations",
-        batch.batch_id, len(batch.deliveries), sum(d.refused is not None for d in batch.deliveries),
-        sum(d.is_gone for d in batch.deliveries), len(batch.supersedes), batch.images, images["md5"].null_count, batch.annotations,
-    )  # fmt: skip
+    _say(step, batch, images["md5"].null_count)
+    step.store.write(f"{step.output}/report.html", render(batch, images, annotations))
     return batch
+
+
+def _say(step: StepRun[IngestLabels], batch: LabelBatch, missing: int) -> None:
+    step.log.info(
+        "batch %s: %d deliveries (%d refused, %d gone, %d older batches corrected), %d images (%d missing), %d annotations",
+        batch.batch_id, len(batch.deliveries), sum(d.refused is not None for d in batch.deliveries),
+        sum(d.is_gone for d in batch.deliveries), len(batch.supersedes),
+        batch.images, missing, batch.annotations,
+    )  # fmt: skip
+    if (agreement := batch.agreement) is not None:
+        step.log.info(
+            "%d images labelled by several people: %d of %d annotations there do not stand (%s)",
+            agreement.images, sum(agreement.set_aside.values()), agreement.overall.boxes, agreement.rule,
+        )  # fmt: skip
 
 
 async def _take_in(step: StepRun[IngestLabels], ledger: Ledger) -> tuple[Swept, Intake]:
     config = step.config
     async with AsyncExitStack() as stack:
         web = await stack.enter_async_context(web_for(config.source, config.service)) if config.service is not None else None
-        connector = open_source(step.store, config.kind, config.prefix, config.service, web)
+        connector = open_source(step.store, config.source, config.kind, config.prefix, config.service, web)
         swept = await sweep(connector, ledger, config)
         intake = await Intaker(step.content, connector, config.source, config.parallel).take_in(swept.pending, web is not None)
         if web is not None:

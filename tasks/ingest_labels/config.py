@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from include.definitions.source import FileKind
 from include.labelling.connector import ServiceKind, settings_of
+from tasks.ingest_labels.conflicts import ConflictRule
 
 
 class IngestLabels(BaseModel):
@@ -36,6 +37,18 @@ class IngestLabels(BaseModel):
         ge=0,
         le=1,
         description="if more of the items taken in are gone at once, it is an error: nothing is withdrawn",
+    )
+    conflicts: ConflictRule = Field(
+        default="majority",
+        description="whose label stands where several people labelled a picture: see tasks/ingest_labels/conflicts.py",
+    )
+    same_object_iou: float = Field(
+        default=0.5, gt=0, le=1, description="boxes of two people that overlap by so much (IoU) or more are the same object"
+    )
+    labelled_apart: bool = Field(
+        default=False,
+        description="where the source does not say how several people labelled a picture: true, each all of it, so what one did "
+        "not draw he says is not there; false, they may have shared it",
     )
     parallel: int = Field(default=8, ge=1, le=32, description="items and images that are fetched at once")
 

@@ -63,13 +63,16 @@ class Intaker:
             original = bundle or (self.content.put(one.labelled.original) if one.labelled else None)
             intake.deliveries.append(
                 Delivery(
-                    item=item.id, name=item.called, revision=item.revision, state=item.state, original=original,
-                    images=len(one.images), annotations=len(annotations), refused=one.refused,
-                    problems=one.labelled.problems if one.labelled else (),
+                    item=item.id, name=item.called, revision=item.revision, state=item.state,
+                    updated_at=item.updated_at, original=original, images=len(one.images), annotations=len(annotations),
+                    refused=one.refused, problems=one.labelled.problems if one.labelled else (),
                 )
             )  # fmt: skip
         intake.deliveries += [
-            Delivery(item=item.id, name=item.called, revision=item.revision, state=item.state, is_gone=True) for item in gone
+            Delivery(
+                item=item.id, name=item.called, revision=item.revision, state=item.state, updated_at=item.updated_at, is_gone=True
+            )
+            for item in gone
         ]
         return intake
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,6 +21,7 @@ def image_row(source: str, item: Item, picture: Picture) -> Row:
         "group": picture.group,
         "delivery": item.called,
         "attributes": picture.attributes,
+        "annotators": json.dumps(picture.annotators) if picture.annotators else None,
     }
 
 

@@ -62,9 +62,9 @@ async def _gone(connector: Connector, ledger: Ledger, config: IngestLabels, foun
         return {}
     if len(gone) > max(1, config.max_share_deleted * len(standing)):
         raise BadInputError(
-            f"source {config.source}: {len(gone)} of {len(standing)} items taken in are gone at the service ({_few(gone)}); expected "
-            f"at most {config.max_share_deleted:.0%} at once. Is `service` still the right project? If they were meant to go, raise "
-            "ingest_labels.max_share_deleted; to keep their labels, say ingest_labels.deleted: keep"
+            f"source {config.source}: {len(gone)} of {len(standing)} items taken in are gone at the service ({_few(gone)}); "
+            f"expected at most {config.max_share_deleted:.0%} at once. Is `service` still the right project? If they were meant "
+            "to go, raise ingest_labels.max_share_deleted; to keep their labels, say ingest_labels.deleted: keep"
         )
     latest = max((item.updated_at for item in found.values()), default=datetime.now(UTC))
     return {

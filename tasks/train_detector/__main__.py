@@ -9,7 +9,9 @@ on where it was (`resume.pt` in the output folder, at most `save_every_s` old), 
 ends with the very weights of a training that nobody disturbed. GPU if there is one, in bfloat16.
 
 Exit 1: the loss is no longer a number, or the GPU's memory does not suffice (the message says what to lower). Exit 2: the
-`train_detector` section is wrong. Exit 3: there is nothing to train on, or pictures cannot be read.
+`train_detector` section is wrong. Exit 3: there is nothing to train on, pictures cannot be read, or an
+audit marked the version as broken (`force_broken` trains all the same: `forced_broken` of the card and the MLflow tag
+`visionloop.forced_broken` name the mark).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from include.detector.pictures import Picture, read_split
 from include.errors import BadInputError
 from include.lineage import Lineage
 from include.step.run import StepRun, main
+from include.versions.broken import refuse_broken
 from tasks.train_detector.config import TrainDetectorConfig
 from tasks.train_detector.recording import Recording
 from tasks.train_detector.resume import ResumeFile
@@ -35,6 +38,7 @@ Step = StepRun[TrainDetectorConfig]
 def work(step: Step) -> Checkpoint:
     """The card of the trained detector."""
     dataset = step.input("dataset", DatasetVersion)
+    mark = refuse_broken(step.store, dataset, step.config.force_broken)
     pictures = {split: read_split(dataset, step.content, split, step.scratch / split) for split in ("train", "val")}
     if not pictures["train"]:
         raise BadInputError(f"dataset {dataset.label}: got no pictures in the train split, expected at least one; add labels")
@@ -44,7 +48,7 @@ def work(step: Step) -> Checkpoint:
     step.log.info(
         "%d train and %d val pictures of %s; %s", len(pictures["train"]), len(pictures["val"]), dataset.label, start.why
     )
-    recording = Recording(Lineage(), step, dataset, start.why)
+    recording = Recording(Lineage(), step, dataset, start.why, forced_broken=mark.key if mark else None)
     resume = ResumeFile(step.store, step.output, of=f"{step.config.model_dump_json()} {dataset.digest} {start.bundle}")
     training = Training(detector, pictures["train"], pictures["val"], step.config, resume.save, recording.epoch)
     try:
@@ -55,7 +59,8 @@ def work(step: Step) -> Checkpoint:
     except Exception:
         recording.failed()
         raise
-    return checkpoint(step, dataset, training, start.bundle, recording.run_id, (pictures["val"] or pictures["train"])[0])
+    card = checkpoint(step, dataset, training, start.bundle, recording.run_id, (pictures["val"] or pictures["train"])[0])
+    return card.model_copy(update={"forced_broken": mark.key if mark else None})
 
 
 def checkpoint(

@@ -34,6 +34,8 @@ class TrainDetectorConfig(BaseModel):
     save_every_s: float = Field(default=30, ge=0, description="a killed training loses at most this much work, or one epoch")
     log_every_s: float = Field(default=15, gt=0, description="seconds between lines of the log")
 
+    force_broken: bool = Field(default=False, description="train although an audit marked the dataset version as broken")
+
     @property
     def detector_config(self) -> dict[str, Any]:
         """What build_detector takes."""

@@ -16,10 +16,15 @@ LOSS = "train/loss"
 class Recording:
     """The MLflow run of one training: found again after a kill; an epoch that it knows is not written twice."""
 
-    def __init__(self, lineage: Lineage, step: StepRun[TrainDetectorConfig], dataset: DatasetVersion, start: str) -> None:
+    def __init__(
+        self, lineage: Lineage, step: StepRun[TrainDetectorConfig], dataset: DatasetVersion, start: str,
+        forced_broken: str | None = None,
+    ) -> None:  # fmt: skip
         self.lineage = lineage
         params = flat(step.config.model_dump(mode="json")) | {"dataset": dataset.label, "classes": ", ".join(dataset.classes)}
         tags = {f"visionloop.{name}": str(value) for name, value in vars(step.who).items()} | {"visionloop.warm_start": start}
+        if forced_broken is not None:  # the key of the mark
+            tags["visionloop.forced_broken"] = forced_broken
         self.run_id = lineage.start_training(step.config.model, step.output, dataset, params, tags)
         self.known = {metric.step for metric in lineage.client.get_metric_history(self.run_id, LOSS)}
 

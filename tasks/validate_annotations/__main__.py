@@ -7,10 +7,13 @@ Reads   a label_batch, and decodes each of its images.
 Writes  a checked_labels card at `labels/<source>/checked/<batch>.json`: accepted images and annotations (class names as in
         datasets, sizes as the pictures have them), the rejected table, and Data Docs under `FOLDER/data_docs/`.
 
-Rules for images: image_present, image_readable, image_size_as_stated, image_unique. For annotations: known_image, box_finite,
-box_positive_area, box_inside_image, box_min_side, known_class; and among those that pass, unique_annotation_id and
-no_duplicate_box. Each row is set aside under the first rule it breaks; an image's annotations go with it, under its rule.
-Where the same picture is in two deliveries, the later one's labels stand, as in two batches; within one, the first's.
+Rules for images: image_present, image_readable, image_size_as_stated, image_unique. For annotations: known_image,
+shape_has_a_box, box_finite, box_positive_area, box_inside_image, box_min_side, known_class, annotators_agree; and among those
+that pass, unique_annotation_id and no_duplicate_box. Each row is set aside under the first rule it breaks; an image's
+annotations go with it, under its rule. Where the same picture is in two deliveries, the later one's labels stand, as in two
+batches; within one, the first's. Where different people labelled it, ingest_labels has said whose labels stand, and has put
+them to the picture that does.
+
 Bad labels are no error: the step ends with 0 and says how many. A rule that itself crashes is one.
 """
 

@@ -15,6 +15,10 @@ class ValidateAnnotations(BaseModel):
     classes: dict[str, str] = Field(
         min_length=1, description="class name as labelled → class name in datasets; others are set aside"
     )
+    shapes: tuple[str, ...] = Field(
+        default=("box", "rotated_box", "polygon", "ellipse", "mask"),
+        description="shapes that teach a detector, by the box that encloses them; others are kept in the batch and set aside",
+    )
     min_side_px: float = Field(default=1, ge=0, description="pixels; a box with a shorter side is a slip of the mouse")
     edge_tolerance_px: float = Field(
         default=0.5, ge=0, description="pixels that a box may stick out of its image: tools round; such a box is kept as it is"

@@ -44,7 +44,11 @@ def same_image(images: pd.DataFrame) -> pd.Series:
 
 def annotation_frame(annotations: pa.Table, images: pd.DataFrame, classes: Mapping[str, str]) -> pd.DataFrame:
     """The ANNOTATIONS table with its image's real size and delivery, and its class in datasets; indexed by annotation_key."""
-    frame = to_frame(annotations).set_index("annotation_key", drop=False)
+    frame = to_frame(annotations)
+    frame = frame.assign(
+        **{name: None for name in ("shape", "conflict") if name not in frame}
+    )  # batches made before these were kept
+    frame = frame.set_index("annotation_key", drop=False)
     sizes = images[["real_width_px", "real_height_px"]]
     frame = frame.join(sizes, on="image_key")
     frame["delivery"] = [key.rpartition("#")[0] for key in frame["annotation_key"]]

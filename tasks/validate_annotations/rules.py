@@ -18,6 +18,7 @@ from tasks.validate_annotations.boxes import SIDES
 from tasks.validate_annotations.config import ValidateAnnotations
 
 Row = Mapping[Hashable, Any]
+COCO_KEYS = frozenset({"bbox", "category_id", "image_id"})  # what is not from a service has one of them
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,11 @@ def annotation_rules(config: ValidateAnnotations) -> list[Rule]:
     known = ", ".join(sorted(config.classes))
     return [
         _rule("known_image", "an image_id that exactly one image of the file has", gxe.ExpectColumnValuesToNotBeNull,
-              lambda row: f"image_id {_raw(row, 'image_id')}", column="image_key"),
+              _image_id, column="image_key"),
+        _rule("shape_has_a_box", f"one of: {', '.join(config.shapes)}", gxe.ExpectColumnValuesToBeInSet,
+              lambda row: f"shape {row['shape']}", column="shape", value_set=list(config.shapes)),
         _rule("box_finite", "four numbers: x, y, width, height", own.ExpectBoxToBeFinite,
-              lambda row: f"bbox {_raw(row, 'bbox')}", column_list=SIDES, ignore_row_if="never"),
+              _box, column_list=SIDES, ignore_row_if="never"),
         _rule("box_positive_area", "width and height above 0", own.ExpectBoxToHavePositiveArea,
               _sides, column_list=SIDES[2:], ignore_row_if="any_value_is_missing"),
         _rule("box_inside_image", f"inside its image, give or take {config.edge_tolerance_px:g} px", own.ExpectBoxToBeInsideImage,
@@ -71,6 +74,8 @@ def annotation_rules(config: ValidateAnnotations) -> list[Rule]:
               _sides, column_list=SIDES[2:], ignore_row_if="any_value_is_missing", min_side_px=config.min_side_px),
         _rule("known_class", f"one of: {known}", gxe.ExpectColumnValuesToBeInSet,
               _class, column="given_class", value_set=sorted(config.classes)),
+        _rule("annotators_agree", "the label that stands, of those that several people gave", gxe.ExpectColumnValuesToBeNull,
+              lambda row: str(row["conflict"]), column="conflict"),
     ]  # fmt: skip
 
 
@@ -84,12 +89,24 @@ def repeated_annotation_rules(config: ValidateAnnotations) -> list[Rule]:
     ]  # fmt: skip
 
 
-def _raw(row: Row, key: str) -> str:
-    """The value as the file had it, shortened: an annotation may hold anything."""
+def _raw(row: Row, key: str, nothing: str) -> str:
+    """The value as the file had it, shortened: an annotation may hold anything. `nothing`: said of what is no COCO annotation."""
     raw = json.loads(row["raw"])
     if not isinstance(raw, dict):
-        return f"none: the annotation is {_short(raw)}"
-    return _short(raw[key]) if key in raw else "missing"
+        return f"{key} none: the annotation is {_short(raw)}"
+    if raw and COCO_KEYS.isdisjoint(raw):
+        return f"{nothing}; as it came: {_short(raw)}"
+    return f"{key} {_short(raw[key]) if key in raw else 'missing'}"
+
+
+def _image_id(row: Row) -> str:
+    given = f"image_id {row['image_id']}" if isinstance(row["image_id"], str) else "image_id missing"
+    return _raw(row, "image_id", given)
+
+
+def _box(row: Row) -> str:
+    got = {name: row[side] for name, side in zip(("x", "y", "width", "height"), SIDES, strict=True)}
+    return _raw(row, "bbox", ", ".join(f"{name} {side:g}" if side == side else f"no {name}" for name, side in got.items()))
 
 
 def _short(value: object) -> str:
@@ -115,6 +132,7 @@ def _size(row: Row) -> str:
 
 def _class(row: Row) -> str:
     given = row["class_name"]
-    return (
-        f"class {given}" if isinstance(given, str) else f"category_id {_raw(row, 'category_id')}, which the file does not define"
-    )
+    if isinstance(given, str):
+        return f"class {given}"
+    said = _raw(row, "category_id", "no class")
+    return f"{said}, which the file does not define" if said.startswith("category_id ") else said

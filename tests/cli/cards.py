@@ -43,7 +43,15 @@ def put(store: Store, card: Card, dag: str, run: str) -> tuple[InputCard, ...]:
 def write_lineage(store: Store, number: int = 1) -> dict[str, str]:
     """Cards of run `r<number>` for delivery batch-<number>; returns their addresses by kind."""
     run, tag = f"r{number}", f"{number:012d}"
-    delivery = Delivery(item=f"inbox/trees/batch-{number}/annotations.json", etag="e", original=X, images=3, annotations=9)
+    delivery = Delivery(
+        item=f"inbox/trees/batch-{number}/annotations.json",
+        name=f"batch-{number}",
+        revision="e",
+        state="delivered",
+        original=X,
+        images=3,
+        annotations=9,
+    )
     empty = {"inputs": {}, "config": {}}
     batch = LabelBatch(
         made_by=made("ingest_labels", run), **empty, source="trees", batch_id=tag, deliveries=(delivery,), images_table=X,

@@ -1,16 +1,20 @@
 """The commands that make versions, as they are typed."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import app
 from include.artifacts import DatasetVersion
-from include.errors import ConfigError
+from include.errors import ConfigError, NothingToDo
 from include.storage import ContentStore, open_store
 from include.versions.contents import Contents
-from tests.versions import put_version
+from tests.versions import png, put_version
 
 
 @pytest.fixture
@@ -23,6 +27,20 @@ def store(tmp_path, monkeypatch):
     put_version(store, "cars", ("car", "bus"), [{"relpath": "images/c.png"}],
                 [{"image": "images/c.png", "class_name": "car", "box": (1, 1, 9, 9)}])  # fmt: skip
     return store
+
+
+# Dies as by the OOM killer, just before its n-th write to the store; its workers do not.
+DYING = """
+import os, runpy, signal, sys, obstore
+put, left = obstore.put, [int(sys.argv.pop(1))]
+def dying_put(*args, **kwargs):
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return put(*args, **kwargs)
+obstore.put = dying_put
+runpy.run_module("cli", run_name="__main__", alter_sys=True)
+"""
 
 
 def visionloop(*words):
@@ -94,3 +112,45 @@ def test_what_cannot_be_is_said_in_one_line(store, words, says):
     with pytest.raises(ConfigError) as error:
         visionloop(*words)
     assert says in str(error.value)
+
+
+def test_a_killed_command_typed_again_goes_on_where_it_was(store, tmp_path):
+    names = [f"images/{number:03}.png" for number in range(80)]
+    put_version(store, "many", ("Tree",), [{"relpath": name} for name in names], [])
+    words = ["dataset", "transform", "tile", "many:latest", "--size", "32"]
+    root = Path(__file__).resolve().parents[2]
+
+    def run(writes):
+        command = [sys.executable, "-c", DYING, str(writes), *words]
+        return subprocess.run(command, cwd=root, env=os.environ | {"COLUMNS": "200"}, capture_output=True, text=True, timeout=120)
+
+    assert run(2).returncode == -9
+    chunks = [entry.key for entry in store.list("runs/by_hand") if "/chunks/" in entry.key]
+    assert len(chunks) == 3  # 80 images, 32 in each
+    for name in names:  # what was redrawn is not read again
+        md5 = ContentStore(store).put(png(name))
+        (tmp_path / "store/files/md5" / md5[:2] / md5[2:]).unlink()
+    done = run(10**9)
+    assert done.returncode == 0, done.stderr
+    _, contents = made(store, "many-tile:v1")
+    assert len(contents.images) == 4 * 80
+    assert len(list(store.list("datasets/many-tile"))) == 1
+
+
+def test_a_finished_command_typed_again_is_a_run_of_its_own(store):
+    store.write("raw/a.png", png("a"))
+    visionloop("adopt", "raw", "--name", "grown")
+    store.write("raw/b.png", png("b"))
+    visionloop("adopt", "raw", "--name", "grown")
+    assert len(made(store, "grown:v2")[1].images) == 2
+    runs = {made(store, f"grown:v{number}")[0].made_by.run_id for number in (1, 2)}
+    assert len(runs) == 2
+    with pytest.raises(NothingToDo, match="adopt changed nothing: grown:v2"):
+        visionloop("adopt", "raw", "--name", "grown")
+
+
+def test_latest_is_what_it_names_when_the_command_is_typed(store):
+    visionloop("filter", "trees:latest", "--where", "site == north", "--name", "north")
+    put_version(store, "trees", ("Tree",), [{"relpath": "images/n.png", "attributes": {"site": "north"}}], [])
+    visionloop("filter", "trees:latest", "--where", "site == north", "--name", "north")
+    assert made(store, "north:v2")[0].parents == ("datasets/trees/v2.json",)

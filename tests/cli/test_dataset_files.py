@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tfrecord.reader import tfrecord_loader
 from typer.testing import CliRunner
 
 from cli.__main__ import app
@@ -65,6 +66,65 @@ def test_images_go_to_the_folder_of_their_class(trees: Store, tmp_path: Path) ->
     assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")) == [
         "train/Bush/a.png", "val/Tree/b.png",
     ]  # fmt: skip
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    """As the library reads them, which checks their lengths; their checksums are checked here."""
+    data, place = path.read_bytes(), 0
+    while place < len(data):
+        length = int.from_bytes(data[place : place + 8], "little")
+        for start, size in ((place, 8), (place + 12, length)):
+            end = start + size
+            assert data[end : end + 4] == masked_crc(data[start:end])
+        place += 16 + length
+    return list(tfrecord_loader(str(path), None))
+
+
+def masked_crc(data: bytes) -> bytes:
+    """CRC-32C, bit by bit, and TensorFlow's mask: tensorflow/core/lib/hash/crc32c.h."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return (((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def test_records_hold_images_and_boxes_as_shares_of_them(trees: Store, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    counts = visionloop("export", "trees:v1", out, "--format", "tfrecord")
+    assert (counts["images"], counts["files"], counts["cannot hold: image group"]) == (2, 2, 2)
+    assert masked_crc(b"123456789") != (0xE3069283).to_bytes(4, "little")  # masked, the check value of CRC-32C is another
+    (record,) = records(out / "train.record-00000-of-00001")
+    assert bytes(record["image/encoded"]) == png("images/a.png")
+    assert (bytes(record["image/format"]), bytes(record["image/filename"])) == (b"png", b"images/a.png")
+    assert (record["image/width"].tolist(), record["image/height"].tolist()) == ([64], [48])
+    shares = {"xmin": [1 / 64, 20 / 64], "xmax": [11.5 / 64, 50 / 64], "ymin": [2 / 48, 20 / 48], "ymax": [12 / 48, 28 / 48]}
+    for side, expected in shares.items():
+        assert record[f"image/object/bbox/{side}"].tolist() == pytest.approx(expected)
+    assert record["image/object/class/text"].tolist() == [b"Tree", b"Bush"]
+    assert record["image/object/class/label"].tolist() == [2, 1]
+    assert (out / "label_map.pbtxt").read_text() == ('item {\n  id: 1\n  name: "Bush"\n}\nitem {\n  id: 2\n  name: "Tree"\n}\n')
+
+
+def test_records_go_on_and_are_cut_where_a_file_is_large_enough(
+    trees: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    images = [{"relpath": f"images/{name}.png", "split": "train"} for name in "abc"]
+    put_version(trees, "three", ("Tree",), images, [])
+    monkeypatch.setattr("include.versions.records.SHARD_BYTES", len(png("images/a.png")) + 1)
+    out = tmp_path / "out"
+    assert visionloop("export", "three:v1", out, "--format", "tfrecord")["images"] == 3
+    files = sorted(path.name for path in out.glob("*.record-*"))
+    assert files == [f"train.record-0000{number}-of-00003" for number in range(3)]
+    whole = (out / files[1]).read_bytes()
+    (out / files[1]).unlink()
+    counts = visionloop("export", "three:v1", out, "--format", "tfrecord")
+    assert (counts["images"], counts["images there already"]) == (1, 2)
+    assert (out / files[1]).read_bytes() == whole
+    (record,) = records(out / files[1])
+    assert record["image/object/class/text"].tolist() == []
 
 
 @pytest.mark.parametrize("before", ["another format", "files"])

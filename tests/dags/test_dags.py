@@ -24,6 +24,7 @@ EDGES = {
         ("test_bundle", "promote_model"),
     },
     "reap_steps": set(),
+    "storage_audit": set(),
     "dataset_alias": set(),
     **{f"dataset_{name}": set() for name in OPERATIONS},
 }
@@ -32,10 +33,12 @@ TASKS = {
     "dataset__trees": {"build_dataset"},
     "model__trees": {"train_detector", "pack_model", "evaluate_model", "test_bundle", "promote_model"},
     "reap_steps": {"reap_steps"},
+    "storage_audit": {"audit_storage"},
     "dataset_alias": {"move_alias"},
     **{f"dataset_{name}": {"derive_dataset"} for name in OPERATIONS},
 }
-BY_HAND = {"reap_steps", "dataset_alias", *(f"dataset_{name}" for name in OPERATIONS)}  # whatever the definitions say
+# whatever the definitions say
+BY_HAND = {"reap_steps", "storage_audit", "dataset_alias", *(f"dataset_{name}" for name in OPERATIONS)}
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +107,17 @@ def test_the_form_takes_the_definitions_values_and_refuses_nonsense(bag):
 def test_links_lead_to_the_runs_pages(bag):
     names = {task.task_id: [link.name for link in task.operator_extra_links] for dag in bag.dags.values() for task in dag.tasks}
     assert names["train_detector"] == ["MLflow run"]
+    assert names["ingest_labels"] == ["Report"]
     assert names["validate_annotations"] == ["Data Docs"]
     assert names["evaluate_model"] == ["Report", "MLflow run"]
+    assert names["audit_storage"] == ["Report"]
+
+
+def test_a_broken_version_is_used_only_where_the_form_says_so(bag):
+    dag = bag.dags["model__trees"]
+    assert dag.params["force_broken"] is False
+    for step in ("train_detector", "evaluate_model"):
+        assert dag.task_dict[step].config["force_broken"] == "{{ params.force_broken }}"
 
 
 @pytest.fixture

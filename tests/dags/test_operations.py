@@ -77,7 +77,8 @@ def rendered(bag):
     ids=lambda value: value if isinstance(value, str) and ":" not in value else "",
 )  # fmt: skip
 def test_answers_reach_the_step_with_their_types(rendered, operation, answers, parents, config):
-    assert rendered(operation, **answers) == ({"parents": parents}, config)
+    told = config | {"near_duplicates": {"action": "block"}}
+    assert rendered(operation, **answers) == ({"parents": parents}, told)
 
 
 @pytest.mark.parametrize(

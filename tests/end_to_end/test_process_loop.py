@@ -73,6 +73,7 @@ def test_in_a_browser_the_red_task_says_why_and_buttons_lead_to_what_was_made(lo
     red = loop.task("labels__shapes", "ingest_labels")
     checked = loop.task("labels__shapes", "validate_annotations", run=0)
     trained = loop.task("model__shapes", "train_detector", run=0)
+    built = loop.task("dataset__shapes", "build_dataset", run=0)
     with logged_in(loop.stack) as page:
 
         def page_of(task, tab=""):
@@ -88,6 +89,11 @@ def test_in_a_browser_the_red_task_says_why_and_buttons_lead_to_what_was_made(lo
         page.get_by_text("shapes").first.wait_for(timeout=60_000)
         follow(trained, "MLflow run")
         page.wait_for_url("**/#/experiments/**", timeout=60_000)
+        follow(built, "Dataset card")
+        page.get_by_role("heading", name="shapes:v1").wait_for(timeout=60_000)
+        assert page.locator("img").count() == 12
+        follow(built, "Near duplicates")
+        page.get_by_text("none like one of another split").wait_for(timeout=60_000)
 
 
 def test_a_killed_step_and_a_killed_scheduler_change_nothing_in_the_result(loop):

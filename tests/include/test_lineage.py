@@ -44,9 +44,16 @@ def test_training_has_parameters_dataset_and_tags(lineage: Lineage) -> None:
     run = lineage.client.get_run(start(lineage, "fields"))
     assert run.data.params == {"epochs": "3", "seed": "0"}
     assert run.data.tags["visionloop.output"] == "runs/m/r1/train"
+    assert run.data.tags["visionloop.dataset_card"] == "datasets/trees/v1.html"
     (used,) = run.inputs.dataset_inputs
     assert (used.dataset.name, used.dataset.digest) == ("trees:v1", DATASET.digest)
     assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "training")]
+
+
+def test_a_run_leads_to_the_card_of_its_dataset(lineage: Lineage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISIONLOOP_PAGES", "http://airflow.example/visionloop")
+    said = lineage.client.get_run(start(lineage, "described")).data.tags["mlflow.note.content"]
+    assert said == "Trained on [trees:v1](http://airflow.example/visionloop/artifacts/datasets/trees/v1.html)"
 
 
 def test_training_started_again_continues_its_run(lineage: Lineage) -> None:

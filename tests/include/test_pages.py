@@ -14,7 +14,8 @@ def test_text_cannot_become_markup() -> None:
 
 def test_page_needs_nothing_from_elsewhere() -> None:
     page = pages.page("t", pages.unit_chart({"a": [(0, 1), (1, 0)]}, {"a": "#000"}, "x", "y")).decode()
-    assert "http" not in page
+    assert "://" not in page
+    assert "default-src 'none'" in page
     assert "<script" not in page
 
 

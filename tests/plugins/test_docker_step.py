@@ -172,6 +172,7 @@ def test_inside_it_may_do_little_and_knows_little(context, plate, image, monkeyp
         "VISIONLOOP_STORE": "s3://bucket", "AWS_SECRET_ACCESS_KEY": "needed", "VISIONLOOP_DAG_ID": "model__cells",
         "VISIONLOOP_RUN_ID": "manual__2026-01-01T00:00:00+00:00", "VISIONLOOP_TASK_ID": "fake",
         "VISIONLOOP_STARTED_BY": "ada", "VISIONLOOP_ENVIRONMENT": image, "VISIONLOOP_RUNTIME": "docker",
+        "VISIONLOOP_PAGES": "http://airflow.example/visionloop",
     }  # fmt: skip
 
 

@@ -26,7 +26,11 @@ def client(store):
 
 def test_a_stranger_sees_nothing(store):
     store.write(KEY, b"<p>secret numbers")
-    for path in (f"/artifacts/{KEY}", "/mlflow/model__cells/r1"):
+    store.write("datasets/cells/v1.html", b"<p>secret pictures")
+    paths = [f"/artifacts/{KEY}", "/mlflow/model__cells/r1", "/artifacts/datasets/cells/v1.html"]
+    paths.append("/dataset_card/model__cells/r1/build_dataset")
+    assert len(paths) == len(app.routes)
+    for path in paths:
         answer = TestClient(app).get(path)
         assert answer.status_code == 401
         assert "secret" not in answer.text
@@ -61,6 +65,48 @@ def test_one_who_may_not_see_the_dag_does_not_see_its_runs(store, monkeypatch):
     finally:
         app.dependency_overrides.clear()
     assert asked[0] == ("GET", "model__cells", "ada")
+
+
+def card_of(name, dag_id):
+    return json.dumps({"kind": "dataset_version", "name": name, "version": "v1", "made_by": {"dag_id": dag_id}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("visible", "status"),
+    [({"dataset__cells"}, 200), ({"dataset_filter"}, 200), ({"model__cells"}, 403), (set(), 403)],
+    ids=["its own DAG", "the DAG that made it", "another", "none"],
+)
+@pytest.mark.parametrize("page", ["v1.html", "v1.changes.html"])
+def test_a_version_is_seen_by_those_who_may_see_a_dag_of_its_own(store, monkeypatch, visible, status, page):
+    from airflow.api_fastapi.core_api import security
+
+    class Manager:
+        def is_authorized_dag(self, *, details, **_):
+            return details.id in visible
+
+    store.write("datasets/cells/v1.json", card_of("cells", "dataset_filter"))
+    store.write(f"datasets/cells/{page}", b"<p>pictures")
+    monkeypatch.setattr(security, "get_auth_manager", Manager)
+    monkeypatch.setattr(security.DagModel, "get_team_name", lambda dag_id: None)
+    app.dependency_overrides[security.get_user] = lambda: "ada"
+    try:
+        answer = TestClient(app).get(f"/artifacts/datasets/cells/{page}?dag_id=dataset__cells")
+        # no card, no maker: only dataset__nuclei would do
+        assert TestClient(app).get("/artifacts/datasets/nuclei/v1.html").status_code == 403
+    finally:
+        app.dependency_overrides.clear()
+    assert answer.status_code == status
+    assert ("pictures" in answer.text) == (status == 200)
+    if status == 200:
+        assert answer.headers["content-security-policy"].startswith("sandbox;")
+
+
+def test_the_card_button_leads_to_the_version_that_the_task_made(client, store):
+    store.write("runs/dataset__cells/r1/build_dataset/card.json", card_of("cells", "dataset__cells"))
+    answer = client.get("/dataset_card/dataset__cells/r1/build_dataset")
+    assert answer.status_code == 307
+    assert answer.headers["location"] == "http://airflow.example/visionloop/artifacts/datasets/cells/v1.html"
+    assert client.get("/dataset_card/dataset__cells/r2/build_dataset").status_code == 404
 
 
 def test_a_report_is_shown_as_data_not_as_our_own_page(client, store):

@@ -58,6 +58,7 @@ def test_the_step_is_told_who_runs_it_and_no_secret_of_airflows(operator, contex
     assert "dataset=dataset://cells:latest" in told["argv"]
     assert "parents=" in told["argv"]
     assert told["env"]["VISIONLOOP_STARTED_BY"] == "ada"
+    assert told["env"]["VISIONLOOP_PAGES"] == "http://airflow.example/visionloop"
     assert told["env"]["VISIONLOOP_RUN_ID"] == "manual__2026-01-01T00:00:00+00:00"
     # sha256 of "nothing==1", by sha256sum
     assert told["env"]["VISIONLOOP_ENVIRONMENT"] == "lock:6eef1543d939597a4578a4dea83a69b16fadfe0a100cbb9b7a0ebe921b7802d2"
@@ -177,3 +178,57 @@ def test_a_step_with_keys_of_its_own_gets_no_others(operator, context, tmp_path,
     assert {name: value for name, value in env.items() if name.startswith(("AWS_ACC", "AWS_SEC", "AWS_SES", "AWS_REG"))} == {
         "AWS_ACCESS_KEY_ID": "fakes", "AWS_SECRET_ACCESS_KEY": "own", "AWS_REGION": "here",
     }  # fmt: skip
+
+
+TOKENS = {
+    "VISIONLOOP_LABELS_TOKEN__OLD_TREES": "token-of-old-trees", "VISIONLOOP_LABELS_TOKEN__CROWNS": "token-of-crowns",
+    "VISIONLOOP_WEBHOOK_SECRET__OLD_TREES": "secret-of-webhooks",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "token"),
+    [
+        ({"source": "old-trees", "service": {"url": "https://sama.example"}}, "token-of-old-trees"),
+        ({"source": "oaks", "service": {"url": "https://sama.example"}}, None),
+        ({"source": "old-trees", "service": None}, None),
+        ({}, None),
+    ],
+    ids=["a service", "another's only", "files", "another step"],
+)
+def test_a_step_gets_the_token_of_its_own_source_and_no_other(operator, context, tmp_path, monkeypatch, config, token):
+    for name, value in TOKENS.items():
+        monkeypatch.setenv(name, value)
+    operator(show=str(tmp_path / "shown.json"), **config).execute(context)
+    shown = read_shown(tmp_path / "shown.json")
+    secret = {name: value for name, value in shown["env"].items() if "LABELS_TOKEN" in name or "WEBHOOK" in name}
+    assert secret == ({"VISIONLOOP_LABELS_TOKEN": token} if token else {})
+    assert not [value for value in TOKENS.values() if value in str(shown["argv"])]
+
+
+def test_one_token_may_serve_all_sources(operator, context, tmp_path, monkeypatch):
+    monkeypatch.setenv("VISIONLOOP_LABELS_TOKEN", "token-for-all")
+    operator(show=str(tmp_path / "shown.json"), source="oaks", service={"url": "https://sama.example"}).execute(context)
+    assert read_shown(tmp_path / "shown.json")["env"]["VISIONLOOP_LABELS_TOKEN"] == "token-for-all"
+    operator(show=str(tmp_path / "shown.json")).execute(make_context(run_id="other"))
+    assert "VISIONLOOP_LABELS_TOKEN" not in read_shown(tmp_path / "shown.json")["env"]
+
+
+def test_a_token_is_in_no_file_of_the_job_and_masked_wherever_the_step_says_it(operator, context, monkeypatch):
+    from airflow.sdk._shared.secrets_masker import redact
+
+    monkeypatch.setenv("VISIONLOOP_LABELS_TOKEN__OAKS", "a-token-that-is-said-aloud")
+    said = ["12:00:00 INFO fake: Authorization: a-token-that-is-said-aloud"]
+    step = operator(say=said, sleep_s=1, source="oaks", service={"url": "https://sama.example"})
+    written = []
+    follow = step.follow
+
+    def look(job, lines):
+        written.extend(path.read_text() for path in folder(job).iterdir() if path.name != "log")
+        follow(job, lines)
+
+    monkeypatch.setattr(step, "follow", look)
+    step.execute(context)
+    assert written
+    assert not [text for text in written if "said-aloud" in text]
+    assert redact(said[0]) == "12:00:00 INFO fake: Authorization: ***"

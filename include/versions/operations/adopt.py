@@ -4,28 +4,35 @@ A version that was adopted so can be used, exported and checked out with visionl
 files/md5 alone: `copy: true` copies them there, within the server, and then it works. Until then the objects must stay as they
 are: whoever changes or deletes one damages the version, and reading says so.
 
-Killed and started again it goes on: include/versions/objects.py. Listing, labels and tables are in memory: about 4 kB an image
-(measured between 2,000 and 8,000 images without labels), so the step's 4 GB hold about 900,000.
+Killed and started again it goes on: include/versions/objects.py. Listing and tables are in memory as columns, labels as records:
+0.9 kB an image beside 210 MB (measured from 20,000 to 100,000 images with labels from folders' names:
+benchmarks/adopt_objects.py), so 1.2 million take about 1.3 GB of the step's 4 GB.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from include.artifacts import DatasetVersion
+from include.artifacts.tables import rows_at, rows_of
 from include.errors import BadInputError, ConfigError
 from include.formats import FORMATS, Labels, Tree
-from include.formats.tree import is_image
+from include.formats.tree import below, is_image
 from include.step.step_run import StepRun
 from include.storage.adopted import Lies
 from include.storage.content import content_key
-from include.storage.store import Entry
 from include.versions.contents import Contents
-from include.versions.labelled import File, LabelRules, contents_of, without_labels
-from include.versions.objects import Seen, look_at, streamed_md5
+from include.versions.label_rules import LabelRules
+from include.versions.labelled import contents_of, positions_of
+from include.versions.objects import listed, look_at, streamed_md5
 from include.versions.progress import steadily
 from include.versions.publish import Made
 
@@ -41,21 +48,18 @@ class Adopt(LabelRules):
 def apply(step: StepRun[Any], parents: Sequence[DatasetVersion], asked: Adopt) -> Made:
     """Raises ConfigError for a prefix without images, BadInputError for labels that do not fit."""
     prefix = asked.prefix.strip("/")
-    entries = listing(step, prefix, asked.labels)
-    images = [entry for entry in entries.values() if is_image(entry.key) and entry.key.startswith(f"{prefix}/")]
-    if not images:
-        raise ConfigError(f"adopt: {step.store.url}/{prefix}: no image below it; expected a folder of the store with images")
-    labels, seen = labels_and_objects(step, asked, entries, images)
-    files = {key: file for key, one in seen.items() if (file := file_of(entries[key], prefix, one, labels[1])) is not None}
-    contents, classes, counts = contents_of(asked, labels[0] or without_labels(files), files, source=prefix)
-    counts["files that are no readable image, left out"] += len(images) - len(files)
-    used = set(contents.images["md5"])
-    lie = [Lies(file.md5, key, entries[key].etag, file.size_bytes) for key, file in files.items() if file.md5 in used]
+    labels, files = labels_and_files(step, asked, prefix)
+    if not_readable := files["width_px"].null_count:
+        files = files.filter(pc.is_valid(files["width_px"]))
+    contents, classes, counts = contents_of(asked, labels, files, source=prefix, folder=prefix)
+    counts["files that are no readable image, left out"] += not_readable
+    used = pc.is_in(files["md5"], value_set=pa.array(contents.images["md5"], pa.string()))
+    lie, count = by_md5(files, used), pc.sum(used).as_py() or 0
     if asked.copy_bytes:
-        counts["objects copied"] += sum(steadily(lambda one: copied(step, one), lie, len(lie), step.log, "copied"))
+        counts["objects copied"] += sum(steadily(lambda one: copied(step, one), lie, count, step.log, "copied"))
     else:
         counts["objects adopted"] += step.content.adopted.add(lie)
-    say(step, contents, counts)
+    say(step, contents, +counts)
     return Made(contents, classes, dict(+counts))
 
 
@@ -65,58 +69,89 @@ def say(step: StepRun[Any], contents: Contents, counts: Mapping[str, int]) -> No
         step.log.info("%s: %d", what, count)
 
 
-def listing(step: StepRun[Any], prefix: str, labels: Sequence[str]) -> dict[str, Entry]:
-    """By key, in order: what lies below the prefix and below the labels' folders, and label files elsewhere."""
-    found = {entry.key: entry for entry in step.store.list(prefix)}
+def listing(step: StepRun[Any], prefix: str, labels: Sequence[str]) -> pa.Table:
+    """LISTED, by key: what lies below the prefix and below the labels' folders, and label files elsewhere."""
+    found = listed(step.store.list(prefix))
     for key in (label.strip("/") for label in labels):
         if not key.startswith(f"{prefix}/"):
             folder = key.rpartition("/")[0] if "." in key.rpartition("/")[2] else key
-            found |= {
-                entry.key: entry for entry in step.store.list(folder) if entry.key == key or entry.key.startswith(f"{key}/")
-            }
-        if key not in found and not any(one.startswith(f"{key}/") for one in found):
+            known = {one for (one,) in rows_of(found, "key") if below(one, folder)}
+            more = (entry for entry in step.store.list(folder) if below(entry.key, key) and entry.key not in known)
+            found = pa.concat_tables([found, listed(more)])
+        if not any(below(one, key) for (one,) in rows_of(found, "key")):
             raise ConfigError(f"adopt: labels {key}: {step.store.url} has no such file or folder")
-    return dict(sorted(found.items()))
+    return found.sort_by("key")
 
 
-def labels_and_objects(
-    step: StepRun[Any], asked: Adopt, entries: Mapping[str, Entry], images: Sequence[Entry]
-) -> tuple[tuple[Labels | None, dict[str, tuple[int, int]]], dict[str, Seen]]:
-    """Labels with the sizes that they state, and what the objects say. Only what the labels do not say is read of them."""
+def labels_and_files(step: StepRun[Any], asked: Adopt, prefix: str) -> tuple[Labels | None, pa.Table]:
+    """Labels, and the image files by key: LISTED with SEEN. Only what the labels do not say is read of the objects.
+
+    A size is null where nobody knows it. An image that no label names needs none: it is left out.
+    """
+    entries = listing(step, prefix, asked.labels)
+    is_wanted = (is_image(key) and key.startswith(f"{prefix}/") for (key,) in rows_of(entries, "key"))
+    images = entries.filter(pa.array(is_wanted, pa.bool_()))
+    if not len(images):
+        raise ConfigError(f"adopt: {step.store.url}/{prefix}: no image below it; expected a folder of the store with images")
+    everyone = np.ones(len(images), bool)
     if asked.format is None:
-        return (None, {}), look_at(step.store, images, {one.key for one in images}, step.log)
-    format_, seen = FORMATS[asked.format], dict[str, Seen]()
+        return None, with_columns(images, look_at(step.store, images, everyone, step.log))
+    format_, paths = FORMATS[asked.format], entries["key"].to_pylist()
+    labelled = tuple(label.strip("/") for label in asked.labels)
+    if format_.states_sizes:
+        labels = format_.read(Tree(paths, step.store.read, lambda key: (0, 0), labelled))
+        stated, used = stated_sizes(labels, images)
+        seen = look_at(step.store, images, used & (stated[:, 0] == 0), step.log)
+        sizes = (pa.array(side, mask=side == 0) for side in stated.T)
+        sides = [pc.coalesce(size, seen[name]) for size, name in zip(sizes, ("width_px", "height_px"), strict=True)]
+        return labels, with_columns(images, pa.table([seen["md5"], *sides], seen.schema))
+    seen = look_at(step.store, images, everyone, step.log)
+    return format_.read(Tree(paths, step.store.read, Sizes(images, seen), labelled)), with_columns(images, seen)
 
-    def size_px(key: str) -> tuple[int, int]:
-        _, width, height = seen[key]
-        if width is None or height is None:
+
+class Sizes:
+    """Size in pixels by key. Raises OSError for what is no image."""
+
+    def __init__(self, images: pa.Table, seen: pa.Table) -> None:
+        self.images, self.seen = images, seen
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Made for the first question: not every format has one."""
+        return {key: position for position, (key,) in enumerate(rows_of(self.images, "key"))}
+
+    def __call__(self, key: str) -> tuple[int, int]:
+        ((width, height),) = rows_of(self.seen.slice(self.positions[key], 1), "width_px", "height_px")
+        if width is None:
             raise OSError(key)
         return width, height
 
-    keys = tuple(label.strip("/") for label in asked.labels)
-    tree = Tree(list(entries), step.store.read, size_px, keys)
-    if not format_.states_sizes:
-        seen |= look_at(step.store, images, {one.key for one in images}, step.log)
-        return (format_.read(tree), {}), seen
-    labels = format_.read(tree)
-    stated = {one.path: (one.width_px, one.height_px) for one in labels.images if one.width_px and one.height_px}
-    used = {image.path for image in labels.images}
-    seen |= look_at(step.store, images, used - stated.keys(), step.log)
-    return (labels, stated), seen
+
+def with_columns(left: pa.Table, right: pa.Table) -> pa.Table:
+    return pa.Table.from_arrays([*left.columns, *right.columns], names=[*left.column_names, *right.column_names])
 
 
-def file_of(entry: Entry, prefix: str, seen: Seen, stated: Mapping[str, tuple[int, int]]) -> File | None:
-    """None where nobody knows the size. An image that no label names needs none: it is left out."""
-    md5, width, height = seen
-    width, height = stated.get(entry.key, (width, height))
-    if width is None or height is None:
-        return None
-    return File(entry.key.removeprefix(f"{prefix}/"), md5, entry.size_bytes, width, height)
+def stated_sizes(labels: Labels, images: pa.Table) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """For each of the images: width and height that labels state (0: none), and whether they name it."""
+    sizes, used = np.zeros((len(images), 2), np.int64), np.zeros(len(images), bool)
+    for image, position in zip(labels.images, positions_of(labels.images, images), strict=True):
+        if position >= 0:
+            used[position] = True
+            if image.width_px and image.height_px:
+                sizes[position] = image.width_px, image.height_px
+    return sizes, used
+
+
+def by_md5(files: pa.Table, used: pa.ChunkedArray) -> Iterator[Lies]:
+    """Where the used files lie, in the order of their md5s."""
+    order = pc.sort_indices(files["md5"]).to_numpy()
+    return map(Lies._make, rows_at(files, pa.array(order[used.to_numpy()[order]]), *Lies._fields))
 
 
 def copied(step: StepRun[Any], one: Lies) -> bool:
     """Whether there was something to copy. Raises BadInputError where the object is not what was listed any more."""
     key = content_key(one.md5)
+    step.content.condemned.spare(one.md5)
     if step.store.exists(key):
         return False
     step.store.copy(one.key, key)

@@ -1,77 +1,121 @@
-"""A DVC-tracked folder becomes a version with the same digest; what our bucket has already is not sent again."""
+"""A DVC-tracked folder becomes a version with the same digest; what our bucket has already is not sent again.
+
+Labels in it, of any format, are read strictly, since nothing checks them later: an entry that does not fit is an error that names
+file and entry. Labels to be looked over come in as a delivery instead. Every picture is in the version; one that no label names
+has no boxes.
+"""
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
-import obstore
-import pandas as pd
-from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from include.artifacts import DatasetVersion
 from include.artifacts.base import Md5
+from include.artifacts.tables import table_of
 from include.errors import BadInputError, ConfigError
+from include.formats import FORMATS, FormatName, LabelledImage, Labels, Tree
+from include.formats.tree import is_image
 from include.step.step_run import StepRun
 from include.storage import ContentStore, Store, open_store
-from include.storage.content import content_key, md5_of
-from include.storage.store import environment_endpoint
+from include.storage.content import content_key
 from include.storage.threads import as_they_end
-from include.versions.contents import ANNOTATION_COLUMNS, IMAGE_COLUMNS, Contents
+from include.versions.contents import Copy
 from include.versions.folders import check_relpaths
+from include.versions.label_rules import LabelRules
+from include.versions.labelled import contents_of
 from include.versions.listing import DIR, listing_bytes
+from include.versions.making import FILES
 from include.versions.publish import Made
-from include.versions.splits import SplitFractions, split_of
-from include.versions.tracked_labels import Labels, read_labels
+from include.versions.splits import SPLITS
+from include.versions.taken_over import Source, Taken
 from include.versions.upload import THREADS, present
 
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
+OURS = tuple(f"annotations/{split}.json" for split in SPLITS)
 
 
-class ImportDvc(BaseModel):
-    """`digest` is that of the .dvc file, `remote` the URL of its objects (a folder or s3://…), `endpoint` the S3 server there."""
+class ImportDvc(LabelRules):
+    """`digest` is that of the .dvc file, `remote` the URL of its objects (a folder or s3://…), `endpoint` the S3 server there.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    `labels` are paths in the tracked folder; of COCO, none means annotations/<split>.json as we write them, else every COCO file.
+    """
 
     operation: Literal["import_dvc"]
     digest: Md5
     remote: str
     endpoint: str | None = None
-    split: SplitFractions = Field(default=SplitFractions(), description="of images that no annotations/<split>.json names")
-
-
-@dataclass(frozen=True)
-class _Object:
-    md5: str
-    size_bytes: int
-    size_px: tuple[int, int] | None
-    copied: bool
+    format: FormatName | None = Field(default="coco", description="of the labels; null: there are none")
 
 
 def apply(step: StepRun[Any], parents: Sequence[DatasetVersion], asked: ImportDvc) -> Made:
     """The folder as it was tracked. Raises BadInputError naming objects that the remote lacks, or that are damaged."""
     remote = ContentStore(_open_remote(asked))
     files = _tracked_files(remote, asked.digest)
-    source = _Source(step.content, remote.store, _is_same_bucket(step.store, remote.store, asked.endpoint))
-    pictures = {md5 for relpath, md5 in files.items() if PurePosixPath(relpath).suffix.lower() in PICTURES}
+    images = {md5 for relpath, md5 in files.items() if is_image(relpath)}
     wanted = sorted(set(files.values()))
-    source.there = present(step.store, len(wanted)) or set()
-    objects = {one.md5: one for one in as_they_end(lambda md5: source.take(md5, md5 in pictures), wanted, THREADS)}
-    labels = read_labels(step.content, files)
-    contents = contents_of(files, objects, labels, asked, step.config.name)
+    source = Source(step.content, remote.store, asked.endpoint, present(step.content, len(wanted)) or set())
+    objects = {one.md5: one for one in as_they_end(lambda md5: source.take(md5, md5 in images), wanted, THREADS)}
+    first = {files[relpath]: relpath for relpath in sorted(files, reverse=True)}  # of equal bytes the first path is the image's
+    pictures = sorted(
+        (first[one.md5], one.md5, one.size_bytes, *one.size_px) for one in objects.values() if one.size_px is not None
+    )  # fmt: skip
+    labels, copies = labels_of_all(read_labels(step.content, files, objects, asked), files, [row[:2] for row in pictures])
+    rules = asked if asked.classes is not None else asked.model_copy(update={"classes": tuple(labels.classes)})
+    contents, classes, left_out = contents_of(rules, labels, table_of(pictures, FILES), step.config.name, below=None)
+    contents = replace(contents, copies=(*contents.copies, *copies))
     counts = {
         "files": len(files),
         "images": len(contents.images),
         "objects_copied": sum(one.copied for one in objects.values()),
         "objects_there_before": sum(not one.copied for one in objects.values()),
-        "pictures_not_readable": sum(objects[md5].size_px is None for md5 in pictures),
+        "pictures_not_readable": sum(objects[md5].size_px is None for md5 in images),
     }
-    return Made(contents, labels.classes, counts, files=files, sizes={one.md5: one.size_bytes for one in objects.values()})
+    sizes = {one.md5: one.size_bytes for one in objects.values() if one.size_px is None}
+    return Made(contents, classes, counts | left_out, files=files, sizes=sizes)
+
+
+def read_labels(content: ContentStore, files: Mapping[str, str], objects: Mapping[str, Taken], asked: ImportDvc) -> Labels:
+    """Of the tracked files (md5 by relpath). Raises BadInputError that lists what does not fit."""
+    if asked.format is None:
+        return Labels()
+
+    def size_px(relpath: str) -> tuple[int, int]:
+        if (size := objects[files[relpath]].size_px) is None:
+            raise OSError(relpath)
+        return size
+
+    ours = tuple(relpath for relpath in OURS if relpath in files) if asked.format == "coco" else ()
+    tree = Tree(sorted(files), lambda relpath: content.get(files[relpath]), size_px, asked.labels or ours, is_strict=True)
+    labels = FORMATS[asked.format].read(tree)
+    if problems := labels.problems.count:
+        said = labels.problems.first
+        more = f"\n… and {problems - len(said)} more" if problems > len(said) else ""
+        raise BadInputError(f"{problems} label entries do not fit:\n" + "\n".join(said) + more)
+    return labels
+
+
+def labels_of_all(
+    labels: Labels, files: Mapping[str, str], pictures: Sequence[Sequence[str]]
+) -> tuple[Labels, list[Copy]]:  # fmt: skip
+    """One record for each of the pictures (path and md5), with the boxes of every path that its bytes have; the same box once.
+
+    And the paths whose bytes are stated to lie in two splits.
+    """
+    said: dict[str, LabelledImage] = {}
+    copies: list[Copy] = []
+    for image in labels.images:
+        md5 = files[image.path]
+        before = said.get(md5, image)
+        if None not in (before.split, image.split) and before.split != image.split:
+            copies.append(Copy(md5, image.path, image.group or md5, str(image.split)))
+        said[md5] = replace(before, boxes=tuple(dict.fromkeys((*before.boxes, *image.boxes))))
+    labels.images = [replace(said[md5], path=path) if md5 in said else LabelledImage(path) for path, md5 in pictures]
+    return labels, copies
 
 
 def _open_remote(asked: ImportDvc) -> Store:
@@ -96,72 +140,3 @@ def _tracked_files(remote: ContentStore, digest: str) -> dict[str, str]:
     if listing_bytes(files) != data:
         raise BadInputError(f"{content_key(digest + DIR)}: has entries that DVC 3 does not write; `dvc add` the folder again")
     return files
-
-
-def _is_same_bucket(ours: Store, remote: Store, endpoint: str | None) -> bool:
-    same_server = (endpoint or environment_endpoint() or "").rstrip("/") == (environment_endpoint() or "").rstrip("/")
-    return ours.url.startswith("s3://") and same_server and ours.url.split("/")[2] == remote.url.split("/")[2]
-
-
-class _Source:
-    """Objects of the remote, taken over into our store where it lacks them."""
-
-    def __init__(self, ours: ContentStore, remote: Store, is_same_bucket: bool) -> None:
-        self.ours, self.remote, self.is_same_bucket = ours, remote, is_same_bucket
-        self.there: set[str] = set()
-        self.bucket = open_store("/".join(ours.store.url.split("/")[:3])) if is_same_bucket else None
-
-    def take(self, md5: str, is_picture: bool) -> _Object:
-        """One object, checked. A picture's size in pixels is read from its bytes, never believed."""
-        key = content_key(md5)
-        if md5 in self.there or self.ours.store.exists(key):
-            if not is_picture:
-                return _Object(md5, int(obstore.head(self.ours.store.backend, key)["size"]), None, False)
-            data = self.ours.get(md5)
-            return _Object(md5, len(data), picture_size(data), False)
-        try:
-            data = self.remote.read(key)
-        except FileNotFoundError:
-            raise BadInputError(f"{self.remote.url}/{key}: missing; run `dvc push` where the folder was tracked") from None
-        if (found := md5_of(data)) != md5:
-            raise BadInputError(f"{self.remote.url}/{key}: damaged: md5 {found}, expected {md5}; push it again")
-        self._keep(key, data)
-        return _Object(md5, len(data), picture_size(data) if is_picture else None, True)
-
-    def _keep(self, key: str, data: bytes) -> None:
-        if self.bucket is None:
-            self.ours.store.create(key, data)
-            return
-        source, target = (f"{one.url.split('/', 3)[3]}/{key}" if one.url.count("/") > 2 else key
-                          for one in (self.remote, self.ours.store))  # fmt: skip
-        obstore.copy(self.bucket.backend, source, target)
-
-
-def picture_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels; None for what is no picture."""
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            return picture.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
-
-
-def contents_of(
-    files: Mapping[str, str], objects: Mapping[str, _Object], labels: Labels, asked: ImportDvc, name: str
-) -> Contents:
-    """One row per picture (the first path of equal bytes), with the labels of every path that it has."""
-    images: dict[str, dict[str, Any]] = {}
-    for relpath in sorted(files):
-        md5 = files[relpath]
-        found = objects[md5]
-        if found.size_px is not None and md5 not in images:
-            said = labels.images.get(md5)
-            group = (said.group if said else None) or md5
-            split = (said.split if said else None) or split_of(group, asked.split.by_split)
-            images[md5] = dict(zip(IMAGE_COLUMNS, (relpath, md5, found.size_bytes, *found.size_px, group, split, name, None,
-                                                   said.attributes if said else None), strict=True))  # fmt: skip
-    boxes = [box for box in labels.boxes if box["md5"] in images]
-    return Contents(
-        pd.DataFrame(list(images.values()), columns=IMAGE_COLUMNS, dtype=object),
-        pd.DataFrame(boxes, columns=ANNOTATION_COLUMNS, dtype=object),
-    )

@@ -20,6 +20,7 @@ from include.versions.operations.labels_of_several import conflicts, resolve
 from include.versions.operations.relabel import check_names, in_order, new_names, rename
 from include.versions.operations.splits_of_several import settle
 from include.versions.publish import Made
+from include.versions.stay_put import read_places
 
 NamesOfClasses = dict[str, str | None]
 
@@ -99,12 +100,11 @@ def numbered(frames: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataF
 
 
 def standing(step: StepRun[Any], parents: Sequence[DatasetVersion]) -> pd.DataFrame:
-    """Images of the newest version of the dataset that gets the result, if it is no parent: what it tests on stays there."""
-    name = step.config.name
-    number = max(version_numbers(step.store, name), default=0)
-    if not number or any(parent.label == f"{name}:v{number}" for parent in parents):
-        return pd.DataFrame(columns=IMAGE_COLUMNS)
-    return Contents.read(step.content, read_version(step.store, name, number)).images
+    """md5, group, split of the newest version of the dataset that gets the result, and of what left it and the parents."""
+    number = max(version_numbers(step.store, step.config.name), default=0)
+    newest = [read_version(step.store, step.config.name, number)] if number else []
+    left = [version.left_table for version in (*newest, *parents)]
+    return read_places(step.content, [*(version.images_table for version in newest), *left])
 
 
 def one_row_each(images: pd.DataFrame, rule: str) -> pd.DataFrame:

@@ -19,7 +19,8 @@ class Settled:
 
 
 def settle(images: pd.DataFrame, standing: pd.DataFrame) -> Settled:
-    """`images` of all parents, with their `parent` number; `standing`: those of the dataset's newest version, -1.
+    """`images` of all parents, with their `parent` number; `standing`: what the dataset's newest version has,
+    or it or a parent once had: -1.
 
     Groups that share an image are one: all their images go to the most protected split that any of them has anywhere.
     """

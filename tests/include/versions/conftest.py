@@ -45,6 +45,19 @@ def s3_store(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch, request: pytes
 
 
 @pytest.fixture
+def opened(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], Store]:
+    """`opened("file")` or `opened("s3")`: an empty store of the test's own."""
+
+    def make(scheme: str) -> Store:
+        if scheme == "file":
+            return open_store(f"file://{tmp_path}/store")
+        found: Store = request.getfixturevalue("s3_store")
+        return found
+
+    return make
+
+
+@pytest.fixture
 def dvc() -> Callable[..., str]:
     """Run the stock client in a folder; returns what it said."""
     if not DVC.exists():

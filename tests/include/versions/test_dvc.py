@@ -27,10 +27,13 @@ BOXES = [
 ]
 
 
-def import_it(store: Store, dvc_file: Path, name: str = "taken", remote: str | None = None) -> DatasetVersion:
+def import_it(
+    store: Store, dvc_file: Path, name: str = "taken", remote: str | None = None, **asked: Any
+) -> DatasetVersion:  # fmt: skip
     tracked = read_dvc_file(dvc_file)
     found = find_remote(dvc_file, tracked)
     do = {"operation": "import_dvc", "digest": tracked.digest, "remote": remote or found.url, "endpoint": found.endpoint}
+    do |= asked
     return derive(step_by_hand("derive_dataset", DeriveDataset.model_validate({"name": name, "do": do}), store, {"parents": ""}))
 
 
@@ -181,6 +184,77 @@ def test_what_does_not_fit_in_a_label_file_is_listed(store: Store, dvc: Dvc, tmp
     assert [line.split(": ")[1] for line in str(caught.value).splitlines()[1:]] == [
         "image 1", "image 2", "annotation 0", "annotation 1",
     ]  # fmt: skip
+
+
+VOC = """<annotation><filename>images/a.png</filename><object><name>Tree</name>
+<bndbox><xmin>2</xmin><ymin>3</ymin><xmax>11</xmax><ymax>13</ymax></bndbox></object></annotation>"""
+CVAT = '<annotations><image id="0" name="a.png"><box label="Tree" xtl="1" ytl="2" xbr="11" ybr="13"/></image></annotations>'
+DATUMARO = json.dumps({
+    "categories": {"label": {"labels": [{"name": "Tree"}]}},
+    "items": [{"id": "a", "image": {"path": "a.png"}, "annotations": [{"type": "bbox", "label_id": 0, "bbox": [1, 2, 10, 11]}]}],
+})  # fmt: skip
+IN_FORMATS = {
+    "coco": {"labels.json": coco([{"id": 1, "file_name": "a.png"}], [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 10, 11]}],
+                                 "Tree")},
+    # centre 6, 7.5 and size 10, 11 of 64 × 48 px
+    "yolo": {"data.yaml": b"names: [Tree]", "labels/a.txt": b"0 0.09375 0.15625 0.15625 0.22916667"},
+    "voc": {"Annotations/a.xml": VOC.encode()},
+    "cvat": {"annotations.xml": CVAT.encode()},
+    "datumaro": {"annotations/default.json": DATUMARO.encode()},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IN_FORMATS)
+def test_labels_of_any_format_are_read_and_the_digest_is_that_of_the_folder(
+    store: Store, dvc: Dvc, tmp_path: Path, name: str
+) -> None:  # fmt: skip
+    files = {"images/a.png": png("a"), "images/b.png": png("b"), **IN_FORMATS[name]}
+    tracked = track(tmp_path / "repo", files, dvc, str(tmp_path / "remote"))
+    version = import_it(store, tracked, format=name)
+    assert version.digest == read_dvc_file(tracked).digest
+    contents = Contents.read(ContentStore(store), version)
+    assert contents.images["relpath"].tolist() == ["images/a.png", "images/b.png"]
+    (box,) = contents.annotations[["md5", "class_name", "x_px", "y_px", "width_px", "height_px"]].values.tolist()
+    assert box[:2] == [md5_of(png("a")), "Tree"]
+    assert box[2:] == pytest.approx([1, 2, 10, 11], abs=0.001)
+
+
+@pytest.mark.parametrize("name", ["coco", "voc", "cvat", "datumaro"])
+def test_labels_of_a_picture_that_is_not_tracked_are_refused_even_if_one_of_its_name_is(
+    store: Store, dvc: Dvc, tmp_path: Path, name: str
+) -> None:  # fmt: skip
+    files = {"elsewhere/deep/a.png": png("a"), **IN_FORMATS[name]}
+    tracked = track(tmp_path / "repo", files, dvc, str(tmp_path / "remote"))
+    with pytest.raises(BadInputError, match=r"label entries do not fit:\n.*a\.png"):
+        import_it(store, tracked, format=name)
+    assert list(store.list("datasets")) == []
+
+
+def test_boxes_keep_every_digit_and_equal_bytes_get_the_boxes_of_all_their_paths(
+    store: Store, dvc: Dvc, tmp_path: Path
+) -> None:  # fmt: skip
+    images = [
+        {"id": 1, "file_name": "a.png", "site": "north"},
+        {"id": 2, "file_name": "twin.png", "attributes": {"site": "south"}},
+    ]
+    boxes = [(1, [0.1, 0.7, 0.2, 0.1]), (2, [5, 5, 6, 6]), (2, [0.1, 0.7, 0.2, 0.1])]
+    said = [{"image_id": image, "category_id": 1, "bbox": box} for image, box in boxes]
+    files = {"a.png": png("a"), "twin.png": png("a"), "labels.json": coco(images, said, "Tree")}
+    version = import_it(store, track(tmp_path / "repo", files, dvc, str(tmp_path / "remote")))
+    contents = Contents.read(ContentStore(store), version)
+    assert contents.images[["relpath", "attributes"]].values.tolist() == [["a.png", '{"site": "north"}']]
+    rows = contents.annotations[["x_px", "y_px", "width_px", "height_px"]].values.tolist()
+    assert rows == [[0.1, 0.7, 0.2, 0.1], [5, 5, 6, 6]]
+
+
+def test_of_a_folder_with_other_json_the_named_labels_are_read(store: Store, dvc: Dvc, tmp_path: Path) -> None:
+    files = {"a.png": png("a"), "torn.json": b"{", "mine/labels.json": IN_FORMATS["coco"]["labels.json"]}
+    tracked = track(tmp_path / "repo", files, dvc, str(tmp_path / "remote"))
+    with pytest.raises(BadInputError, match=r"torn\.json: got not JSON"):
+        import_it(store, tracked)
+    version = import_it(store, tracked, labels=["mine"])
+    assert sum(one.annotations for one in version.splits.values()) == 1
+    assert import_it(store, tracked, name="bare", format=None).classes == ()
 
 
 @pytest.mark.parametrize("damage", ["object damaged", "object missing", "listing missing", "no remote folder"])

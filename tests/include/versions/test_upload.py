@@ -122,8 +122,8 @@ def test_what_the_store_has_is_found_by_listing_not_one_by_one(
 def test_a_large_store_is_not_listed_for_a_few_files(store: Store) -> None:
     for number in range(4):
         store.write(f"files/md5/00/{number:030x}", b"x")
-    assert present(store, wanted=100) is None  # 4 below one prefix: about 1,024 objects
-    assert len(present(store, wanted=1000) or ()) == 4
+    assert present(ContentStore(store), wanted=100) is None  # 4 below one prefix: about 1,024 objects
+    assert len(present(ContentStore(store), wanted=1000) or ()) == 4
 
 
 @pytest.mark.parametrize("change", ["bytes", "kept size and time"])

@@ -33,19 +33,20 @@ class Datasets:
 
     def check(
         self, seeds: Sequence[int], groups: dict[int, str] | None = None, boxes: int = 1, name: str = "{seed}.png",
-        class_name: str = "Tree", source: str = "trees",
+        class_name: str = "Tree", source: str = "trees", delivery: str | None = None, corrects: Sequence[CheckedLabels] = (),
     ) -> CheckedLabels:  # fmt: skip
-        """A card of one image per seed, each with so many boxes."""
+        """A card of one image per seed, each with so many boxes. `corrects`: cards whose `delivery` it supersedes."""
         self.batches += 1
         content = ContentStore(self.store)
-        keys = {seed: f"{source}/d{self.batches}/{name.format(seed=seed)}" for seed in seeds}
+        called = delivery or f"d{self.batches}"
+        keys = {seed: f"{source}/{called}/{name.format(seed=seed)}" for seed in seeds}
         images = [
             {"image_key": keys[seed], "md5": content.put(picture(seed)), "size_bytes": len(picture(seed)), "width_px": 64.0,
-             "height_px": 48.0, "group": (groups or {}).get(seed), "delivery": f"d{self.batches}"}
+             "height_px": 48.0, "group": (groups or {}).get(seed), "delivery": called}
             for seed in seeds
         ]  # fmt: skip
         annotations = [
-            {"annotation_key": f"d{self.batches}#{n}", "image_key": keys[seed], "class_name": class_name, "x_px": float(n % 30),
+            {"annotation_key": f"{called}#{n}", "image_key": keys[seed], "class_name": class_name, "x_px": float(n % 30),
              "y_px": 2.5, "width_px": 10.0, "height_px": 8.0, "is_crowd": False, "raw": "{}"}
             for n, seed in enumerate(seed for seed in seeds for _ in range(boxes))
         ]  # fmt: skip
@@ -56,6 +57,7 @@ class Datasets:
             inputs={}, config={}, source=source, batch_id=f"{self.batches:012x}", images_table=tables[0],
             annotations_table=tables[1], rejected_table=tables[2], images_accepted=len(images), images_rejected=0,
             annotations_accepted=len(annotations), annotations_rejected=0, rejected_by_rule={}, data_docs="",
+            supersedes={card.batch_id: (called,) for card in corrects},
         )  # fmt: skip
         self.store.create(card.standing_address, card.to_bytes())
         return card

@@ -73,14 +73,15 @@ def test_next_version_adds_and_costs_what_changed(datasets: Any) -> None:
     assert [row["md5"] for row in datasets.images(second)][:2] == [row["md5"] for row in datasets.images(first)]
 
 
-def test_image_bytes_are_never_read(datasets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    datasets.check([1, 2])
-    hashes = {md5_of(picture(seed)) for seed in (1, 2)}
+def test_each_image_is_read_once_for_all_versions(datasets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     get = ContentStore.get
     monkeypatch.setattr(ContentStore, "get", lambda self, md5: read.append(md5) or get(self, md5))  # type: ignore[func-returns-value]
-    datasets.build("r1")
-    assert not hashes & set(read)
+    for run, seeds in (("r1", range(6)), ("r2", range(3, 9))):
+        datasets.check(list(seeds), boxes=1 + len(read))
+        datasets.build(run)
+    assert sorted(set(read) & {md5_of(picture(seed)) for seed in range(9)}) == sorted(md5_of(picture(seed)) for seed in range(9))
+    assert [read.count(md5_of(picture(seed))) for seed in range(9)] == [1] * 9
 
 
 def test_nothing_new_is_nothing_to_do(datasets: Any) -> None:
@@ -100,6 +101,36 @@ def test_labels_that_change_nothing_make_no_version(datasets: Any) -> None:
         datasets.build("r2")
 
 
+def test_correction_takes_back_what_the_delivery_no_longer_has(datasets: Any) -> None:
+    first = datasets.check([1, 2], delivery="job-1")
+    other = datasets.check([3], delivery="job-2")
+    datasets.build("r1")
+    datasets.check([2, 4], boxes=3, delivery="job-1", corrects=[first])
+    version = datasets.build("r2")
+    kept = {row["md5"]: row["checked_labels"] for row in datasets.images(version)}
+    assert kept.keys() == {md5_of(picture(seed)) for seed in (2, 3, 4)}
+    assert kept[md5_of(picture(3))] == other.standing_address
+    assert len(datasets.annotations(version)) == 3 + 1 + 3
+
+
+def test_deletion_takes_back_all_but_what_came_again_elsewhere(datasets: Any) -> None:
+    first = datasets.check([1, 2], delivery="job-1")
+    datasets.check([2], delivery="job-2")  # the same picture in a later job, which stands
+    datasets.build("r1")
+    datasets.check([], delivery="job-1", corrects=[first])
+    version = datasets.build("r2")
+    assert [row["md5"] for row in datasets.images(version)] == [md5_of(picture(2))]
+    assert len(datasets.annotations(version)) == 1
+
+
+def test_job_corrected_before_it_was_ever_built_is_taken_as_corrected(datasets: Any) -> None:
+    first = datasets.check([1, 2], delivery="job-1")
+    datasets.check([2], boxes=2, delivery="job-1", corrects=[first])
+    version = datasets.build("r1")
+    assert [row["md5"] for row in datasets.images(version)] == [md5_of(picture(2))]
+    assert len(datasets.annotations(version)) == 2
+
+
 def test_later_labels_of_an_image_replace_the_earlier_in_its_old_place(datasets: Any) -> None:
     datasets.check([1, 2], groups={1: "site-a"}, boxes=1)
     first = datasets.build("r1")
@@ -117,6 +148,23 @@ def test_later_labels_of_an_image_replace_the_earlier_in_its_old_place(datasets:
         "d2#2",
     ]
     assert len(datasets.annotations(second)) == 4
+
+
+def test_an_image_that_left_comes_back_to_where_it_was(datasets: Any) -> None:
+    one = md5_of(picture(1))
+    # md5("e") starts with e1671797 = 0.88: test; md5("a") with 0cc175b9 = 0.05: train
+    datasets.check([1, 2], groups={1: "e"})
+    datasets.build("r1")
+    datasets.check([3])
+    without = datasets.build("r2", leave_out=[one])
+    assert without.left_table is not None
+    assert one not in {row["md5"] for row in datasets.images(without)}
+    datasets.check([4])
+    assert datasets.build("r3", leave_out=[one]).left_table == without.left_table
+    datasets.check([1], groups={1: "a"})
+    back = datasets.build("r4", split={"train": 1, "val": 0, "test": 0})
+    (row,) = (row for row in datasets.images(back) if row["md5"] == one)
+    assert (row["group"], row["split"], back.left_table) == ("e", "test", None)
 
 
 def test_one_build_or_several_give_the_same_digest(datasets: Any, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from include.artifacts import DatasetVersion
 from include.errors import ConfigError, NothingToDo
 from include.storage import ContentStore, Store
 from include.versions.contents import Contents
+from tests.versions import put_version
 
 Derived = Callable[..., DatasetVersion]
 
@@ -82,3 +83,29 @@ def test_run_again_it_finds_its_own_version(store: Store, trees: DatasetVersion,
     assert first.label == "trees:v2"
     with pytest.raises(NothingToDo, match="changed nothing: trees:v2"):
         derived(do, run="another")
+
+
+def test_an_image_that_was_excluded_is_tested_on_again_where_a_merge_brings_it_back(
+    store: Store, trees: DatasetVersion, derived: Derived
+) -> None:
+    derived({"operation": "exclude", "where": where("relpath", "d.png", "contains")})  # of the test split
+    put_version(store, "later", ("Tree",), [{"relpath": "images/d.png", "group": "another", "split": "train"}], [])
+    made = derived({"operation": "merge"}, parents="dataset://trees:v2,dataset://later:v1", run="r2")
+    splits = Contents.read(ContentStore(store), made).images.set_index("relpath")["split"]
+    assert (made.label, splits["images/d.png"]) == ("trees:v3", "test")
+
+
+def test_stated_splits_do_not_move_what_the_dataset_has(store: Store, trees: DatasetVersion, derived: Derived) -> None:
+    images = [
+        {"relpath": "images/d.png", "group": "x", "split": "train"},
+        {"relpath": "images/e.png", "group": "c", "split": "test"},
+    ]
+    put_version(store, "later", ("Tree",), images, [])
+    do = {"operation": "exclude", "where": where("relpath", "no such", "contains")}
+    made = derived(do, parents="dataset://later:v1")
+    rows = Contents.read(ContentStore(store), made).images.set_index("relpath")
+    # d.png is a test image of group d, and group c is in val
+    assert rows[["group", "split"]].to_dict("index") == {
+        "images/d.png": {"group": "d", "split": "test"}, "images/e.png": {"group": "c", "split": "val"}
+    }  # fmt: skip
+    assert made.counts["images_kept_in_their_split"] == 2

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from include.artifacts import Bundle, DatasetVersion, Detection, EvaluationReport
+from include.artifacts import Bundle, Damage, DatasetVersion, Detection, EvaluationReport
 from include.artifacts.tables import VERSION_ANNOTATIONS, VERSION_IMAGES, to_parquet
 from include.errors import BadInputError
 from include.lineage import Lineage
 from include.step.run import publish
 from include.storage import ContentStore, Store, open_store
+from include.versions.broken import Finding
 from tasks.evaluate_model.__main__ import tell_mlflow, work
 from tasks.evaluate_model.config import EvaluateConfig
 from tasks.evaluate_model.detecting import look_at
@@ -85,7 +87,7 @@ def test_page_stands_alone(ready: Store, step_run: Any) -> None:
     assert report.page == "runs/model__trees/r1/evaluate_model/report.html"
     assert page.count("<figure>") == 3
     assert "not clearly different from champion version 4" in page
-    assert "http" not in page
+    assert "://" not in page
     assert "<script" not in page
 
 
@@ -115,6 +117,26 @@ def test_archive_that_is_gone_is_named(ready: Store, step_run: Any) -> None:
         work(step_run("evaluate_model", CONFIG, ready, INPUTS))
 
 
+def mark_broken(store: Store) -> str:
+    """Marks trees:v1; the key of the mark."""
+    damage = Damage(key="files/md5/ab/cd", md5="ab" * 16, relpath="images/009.png", what="missing", expected="", got="")
+    mark = Finding(
+        version="trees:v1", number=1, is_broken=True, damaged=1, damages=(damage,),
+        found_at=datetime(2026, 1, 1, tzinfo=UTC), found_by="a test",
+    )  # fmt: skip
+    store.write(mark.key, mark.model_dump_json().encode())
+    return mark.key
+
+
+def test_a_broken_version_is_scored_on_only_if_forced_and_the_card_says_so(ready: Store, step_run: Any) -> None:
+    mark = mark_broken(ready)
+    with pytest.raises(BadInputError, match=rf"trees:v1 is marked as broken by .*/{mark}.*set force_broken"):
+        work(step_run("evaluate_model", CONFIG, ready, INPUTS))
+    forced = CONFIG.model_copy(update={"force_broken": True})
+    report = work(step_run("evaluate_model", forced, ready, INPUTS))
+    assert (report.forced_broken, report.config["force_broken"]) == (mark, True)
+
+
 class SeesTheSame:
     """A detector that sees one tree and one thing that the dataset does not know, everywhere."""
 
@@ -141,10 +163,12 @@ def test_metrics_reach_the_run_of_the_training_once(
     run_id = client.create_run(client.create_experiment("evaluation")).info.run_id
     bundle = Bundle.load(ready, BUNDLE).model_copy(update={"mlflow_run_id": run_id})
     ready.write(BUNDLE, bundle.to_bytes())
-    step = step_run("evaluate_model", CONFIG, ready, INPUTS)
+    mark = mark_broken(ready)
+    step = step_run("evaluate_model", CONFIG.model_copy(update={"force_broken": True}), ready, INPUTS)
     report = publish(ready, work(step), step.output)
     for _ in range(2):
         tell_mlflow(step, EvaluationReport.load(ready, "runs/model__trees/r1/evaluate_model/card.json"))
+    assert client.get_run(run_id).data.tags["visionloop.forced_broken_test"] == mark
     (point,) = client.get_metric_history(run_id, "test/ap50")
     assert point.value == pytest.approx(report.challenger.ap50)
     assert set(client.get_run(run_id).data.metrics) == {

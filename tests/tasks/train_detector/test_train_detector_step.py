@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,39 @@ def test_bad_input_is_named_before_anything_starts(
     config = TrainDetectorConfig.model_validate(SMALL | {"model": "shapes"})
     with pytest.raises(BadInputError, match=says):
         work(step_run("train_detector", config, store, {"dataset": "dataset://shapes:v1"}))
+
+
+def mark_broken(store: Store) -> str:
+    """Marks shapes:v1; the key of the mark."""
+    from include.artifacts import Damage
+    from include.versions.broken import Finding
+
+    damage = Damage(key="files/md5/ab/cd", md5="ab" * 16, relpath="images/009.png", what="missing", expected="", got="")
+    mark = Finding(
+        version="shapes:v1", number=1, is_broken=True, damaged=1, damages=(damage,), found_at=datetime.now(UTC), found_by="a test"
+    )
+    store.write(mark.key, mark.model_dump_json().encode())
+    return mark.key
+
+
+def test_a_broken_version_is_not_trained_on(step_run: MakeStep, store: Store) -> None:
+    put_shapes(store, {"train": 2})
+    mark = mark_broken(store)
+    config = TrainDetectorConfig.model_validate(SMALL | {"model": "shapes"})
+    with pytest.raises(BadInputError, match=rf"shapes:v1 is marked as broken by .*/{mark}.*images/009.png.*set force_broken"):
+        work(step_run("train_detector", config, store, {"dataset": "dataset://shapes:v1"}))
+
+
+@pytest.mark.integration
+def test_forced_onto_a_broken_version_the_card_and_the_mlflow_run_say_so(
+    step_run: MakeStep, store: Store, mlflow_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
+    put_shapes(store, {"train": 2})
+    mark = mark_broken(store)
+    given = SMALL | {"model": "forced", "epochs": 1, "warm_start": "none", "force_broken": "True"}  # as the form's text comes
+    config = TrainDetectorConfig.model_validate_json(json.dumps(given))
+    card = work(step_run("train_detector", config, store, {"dataset": "dataset://shapes:v1"}))
+    assert (card.config["force_broken"], card.forced_broken) == (True, mark)
+    tags = MlflowClient(mlflow_server).get_run(card.mlflow_run_id).data.tags
+    assert tags["visionloop.forced_broken"] == mark

@@ -149,10 +149,63 @@ def test_own_check_that_crashes_is_an_error_too(suites: Suites) -> None:
         suites.broken("a question", rows.set_index("annotation_key", drop=False), [rule])
 
 
+@pytest.mark.parametrize(
+    ("shape", "is_accepted"),
+    [("box", True), ("rotated_box", True), ("polygon", True), ("ellipse", True), ("mask", True), (None, True),
+     ("points", False), ("polyline", False), ("tag", False), ("cuboid", False)],
+)  # fmt: skip
+def test_shape_that_no_box_can_stand_for_is_set_aside_in_words(suites: Suites, shape: str | None, is_accepted: bool) -> None:
+    divided = run(suites, [image("i1")], [annotation(0, shape=shape)])
+    said = [(row["rule"], row["got"]) for row in divided.rejected.to_pylist()]
+    assert said == ([] if is_accepted else [("shape_has_a_box", f"shape {shape}")])
+
+
+def test_tag_without_a_box_is_set_aside_for_its_shape_and_not_for_its_numbers(suites: Suites) -> None:
+    divided = run(suites, [image("i1")], [annotation(0, box=(NAN, NAN, NAN, NAN), shape="tag")])
+    assert rule_of(divided) == {"d1#0": "shape_has_a_box"}
+
+
+def test_shapes_that_teach_are_the_teams_choice(suites: Suites) -> None:
+    config = CONFIG.model_copy(update={"shapes": ("box",)})
+    tables = pa.Table.from_pylist([image("i1")], IMAGES), pa.Table.from_pylist([annotation(0, shape="polygon")], ANNOTATIONS)
+    divided = divide(*tables, PICTURES, config, suites.broken)
+    assert divided.rejected.select(["rule", "expected"]).to_pylist() == [{"rule": "shape_has_a_box", "expected": "one of: box"}]
+
+
+def test_label_that_does_not_stand_says_why_and_does_not_displace_the_one_that_does(suites: Suites) -> None:
+    rows = [annotation(0, conflict="majority: same object as d1#1, which stands"), annotation(1)]
+    divided = run(suites, [image("i1")], rows)
+    assert divided.annotations["annotation_key"].to_pylist() == ["d1#1"]
+    (row,) = divided.rejected.to_pylist()
+    assert (row["rule"], row["got"]) == ("annotators_agree", "majority: same object as d1#1, which stands")
+    assert (row["owner"], row["expected"]) == ("lead", "the label that stands, of those that several people gave")
+
+
+def test_batch_from_before_shapes_and_conflicts_is_divided_as_boxes(suites: Suites) -> None:
+    images, annotations = pa.Table.from_pylist([image("i1")], IMAGES), pa.Table.from_pylist([annotation(0)], ANNOTATIONS)
+    divided = divide(images, annotations.drop_columns(["shape", "conflict"]), PICTURES, CONFIG, suites.broken)
+    assert divided.annotations["annotation_key"].to_pylist() == ["d1#0"]
+
+
+@pytest.mark.parametrize(
+    ("more", "got"),
+    [
+        ({"image_key": None, "image_id": "77"}, 'image_id 77; as it came: {"type": "rectanglelabels"}'),
+        ({"image_key": None}, 'image_id missing; as it came: {"type": "rectanglelabels"}'),
+        ({"box": (4, 4, NAN, 9)}, 'x 4, y 4, no width, height 9; as it came: {"type": "rectanglelabels"}'),
+        ({"class_name": None}, 'no class; as it came: {"type": "rectanglelabels"}'),
+    ],
+    ids=["unknown image", "no image", "box without a width", "no class"],
+)
+def test_what_a_service_sent_is_said_in_its_own_words(suites: Suites, more: dict[str, Any], got: str) -> None:
+    divided = run(suites, [image("i1")], [annotation(0, raw='{"type": "rectanglelabels"}', **more)])
+    assert [row["got"] for row in divided.rejected.to_pylist()] == [got]
+
+
 def test_every_rule_of_the_manual_page_is_there() -> None:
     from tasks.validate_annotations import __main__
 
     sets = [rules_module.image_rules(CONFIG), rules_module.same_image_rules(), annotation_rules(CONFIG)]
     names = [rule.name for one in [*sets, rules_module.repeated_annotation_rules(CONFIG)] for rule in one]
-    assert len(names) == 12
+    assert len(names) == 14
     assert all(name in (__main__.__doc__ or "") for name in names)

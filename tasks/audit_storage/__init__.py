@@ -1,0 +1,1 @@
+"""Is every byte that a dataset version names there, whole and unchanged?"""

@@ -1,0 +1,74 @@
+"""Tell annotators which of their labels were rejected, and open the work again where the service can.
+
+    python -m tasks.return_labels --input batch=KEY --input checked=KEY --output FOLDER --config '{"source": "trees",
+        "kind": "cvat", "service": {"url": "…", "project": 3}}'
+
+Reads   a label_batch and the checked_labels made of it. The service's token is VISIONLOOP_LABELS_TOKEN.
+Writes  a label_return card at `labels/<source>/returned/<batch>.json`, and `report.html` with the pictures. At the service: CVAT
+        gets an issue on the job, which is reopened; Label Studio a comment or a note on the task; Sama a rejected task
+        (include/labelling/<kind>.py says what each does).
+
+Killed and run again, nothing is said twice: every objection carries a mark by which it is found again at the service.
+Exit 99 if nothing was rejected that an annotator could mend. Exit 2 if the service takes nothing back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from include.artifacts import CheckedLabels, LabelBatch, LabelReturn, Returned
+from include.artifacts.tables import from_parquet
+from include.errors import ConfigError, NothingToDo
+from include.labelling.connector import GivesBack, connect
+from include.labelling.sources import web_for
+from include.step.run import StepRun, main
+from tasks.return_labels.config import ReturnLabels
+from tasks.return_labels.objections import Objections, objections
+from tasks.return_labels.report import boxes_of, report
+
+
+def give_back(step: StepRun[ReturnLabels]) -> LabelReturn:
+    """What the service was told. Raises NothingToDo, or ConfigError where it takes nothing back."""
+    config = step.config
+    batch, checked = step.input("batch", LabelBatch), step.input("checked", CheckedLabels)
+    items = {delivery.name: delivery.item for delivery in batch.deliveries}
+    pages = os.environ.get("VISIONLOOP_PAGES")  # where people see what steps write; by hand, nowhere
+    page = f"{pages}/artifacts/{step.output}/report.html" if pages else None
+    rejected = from_parquet(step.content.get(checked.rejected_table)).to_pylist()
+    said = objections(rejected, items, config.source, config.rules, page)
+    if not said.of:
+        raise NothingToDo(f"{len(rejected)} rejections, none that an annotator could mend: {dict(said.left_out)}")
+    _write_report(step, batch, said)
+    answers = asyncio.run(_tell(config, said))
+    for one in answers:
+        step.log.info("%s: %d objections: %s", one.item, one.objections, one.answer)
+    return step.card(
+        LabelReturn, source=config.source, batch_id=batch.batch_id, returned=tuple(answers), left_out=dict(said.left_out),
+        report=f"{step.output}/report.html",
+    )  # fmt: skip
+
+
+async def _tell(config: ReturnLabels, said: Objections) -> list[Returned]:
+    async with web_for(config.source, config.service) as web:
+        service = connect(config.kind, config.service, web)
+        if not isinstance(service, GivesBack):
+            raise ConfigError(
+                f"source {config.source}: {config.kind} takes no labels back; take return_labels out of its definition"
+            )
+        return [
+            Returned(item=item, objections=len(some), answer=await service.give_back(item, some))
+            for item, some in said.of.items()
+        ]
+
+
+def _write_report(step: StepRun[ReturnLabels], batch: LabelBatch, said: Objections) -> None:
+    images = from_parquet(step.content.get(batch.images_table), ["image_key", "md5"]).to_pylist()
+    columns = ["image_key", "annotation_id", "x_px", "y_px", "width_px", "height_px"]
+    boxes = boxes_of(from_parquet(step.content.get(batch.annotations_table), columns).to_pylist())
+    md5s = {row["image_key"]: row["md5"] for row in images}
+    step.store.write(f"{step.output}/report.html", report(step.config.source, step.content, said.of, said.images, md5s, boxes))
+
+
+if __name__ == "__main__":
+    main("return_labels", ReturnLabels, give_back)

@@ -1,0 +1,20 @@
+"""What return_labels is told: the service, and which rules an annotator hears of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ReturnLabels(BaseModel):
+    """Section return_labels of include/sources/<name>.yaml; the DAG adds source, kind and service."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    kind: str
+    service: dict[str, Any]
+    rules: tuple[str, ...] | None = Field(
+        default=None, description="only what broke one of these rules is given back; null: all but what no annotator can mend"
+    )

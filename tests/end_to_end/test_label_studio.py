@@ -1,0 +1,123 @@
+"""Annotators work in a real Label Studio; a real Airflow takes in what they finish, by poll and by webhook."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.label_studio_server import Studio, label_studio
+
+from include.artifacts import CheckedLabels
+from include.artifacts.label_batch import LabelBatch
+from include.labelling.ledger import Ledger
+from tests.deliveries import picture
+from tests.end_to_end.loop import Loop
+
+pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.timeout(900)]
+SECRET = "a webhook's secret"
+SOURCE = """
+owner: labelling-lead
+kind: label_studio
+service: {{url: "{url}", project: {project}}}
+poll_every_s: {poll_every_s}
+validate_annotations:
+  classes: {{tree: Tree, shrub: Shrub}}
+"""
+
+
+class Orchard:
+    """Label Studio and Visionloop beside each other: `orchard` is polled every second, `garden` is woken by webhooks."""
+
+    def __init__(self, loop: Loop, studio: Studio) -> None:
+        self.loop, self.studio = loop, studio
+        self.project = {name: studio.project() for name in ("orchard", "garden")}
+        self.pictures = 0
+
+    def task(self, source: str) -> int:
+        """A picture of its own to label, 64 × 48 px."""
+        self.pictures += 1
+        return self.studio.upload(self.project[source], f"{self.pictures}.png", picture(self.pictures))
+
+    def box(self, label: str, *percent: float) -> dict[str, Any]:
+        return self.studio.box(label, *percent, size_px=(64, 48))
+
+    def batches(self, source: str) -> list[LabelBatch]:
+        return Ledger(self.loop.store, source).batches
+
+    def taken(self, source: str, count: int, within_s: float = 120) -> list[LabelBatch]:
+        return self.loop.until(
+            lambda: found if len(found := self.batches(source)) >= count else [], f"batch {count} of {source}", within_s
+        )
+
+    def checked(self, source: str, batch: LabelBatch) -> CheckedLabels:
+        address = f"labels/{source}/checked/{batch.batch_id}.json"
+        self.loop.until(lambda: self.loop.store.exists(address), address, 120)
+        return CheckedLabels.load(self.loop.store, address)
+
+
+@pytest.fixture(scope="module")
+def orchard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orchard]:
+    folder = tmp_path_factory.mktemp("orchard")
+    with label_studio(folder / "studio") as studio:
+        tokens = {f"VISIONLOOP_LABELS_TOKEN__{name}": studio.token for name in ("ORCHARD", "GARDEN")}
+        loop = Loop(folder, epochs=1, **tokens, VISIONLOOP_WEBHOOK_SECRET__GARDEN=SECRET)
+        both = Orchard(loop, studio)
+        for name, poll_every_s in (("orchard", 1), ("garden", 3600)):
+            text = SOURCE.format(url=studio.url, project=both.project[name], poll_every_s=poll_every_s)
+            (folder / "definitions" / "sources" / f"{name}.yaml").write_text(text)
+        try:
+            loop.up()
+            loop.until(lambda: all(loop.api.has_dag(f"labels__{name}") for name in both.project), "the sources' DAGs", 120)
+            yield both
+        finally:
+            loop.close()
+
+
+def test_finished_task_is_taken_in_by_poll_and_a_correction_after_it(orchard: Orchard) -> None:
+    studio, task = orchard.studio, orchard.task("orchard")
+    waiting = orchard.task("orchard")
+    annotation = studio.annotate(task, [orchard.box("tree", 25, 25, 50, 25)])
+    (batch,) = orchard.taken("orchard", 1)
+    assert [(one.item, one.images, one.annotations) for one in batch.deliveries] == [(f"task-{task}", 1, 1)]
+    checked = orchard.checked("orchard", batch)
+    assert (checked.images_accepted, checked.annotations_accepted, checked.rejected_by_rule) == (1, 1, {})
+    studio.ask(
+        "PATCH",
+        f"/api/annotations/{annotation}/",
+        json={"result": [orchard.box("tree", 25, 25, 50, 50), orchard.box("shrub", 0, 0, 20, 20)]},
+    )
+    studio.skip(waiting)
+    first, second = orchard.taken("orchard", 2)
+    assert second.supersedes == {first.batch_id: (f"task-{task}",)}
+    assert second.annotations == 2
+    seen = orchard.loop.until(
+        lambda: (one := Ledger(orchard.loop.store, "orchard").seen) and one[f"task-{waiting}"].status == "skipped" and one,
+        "the skip",
+        60,
+    )
+    assert seen[f"task-{task}"].status == "finished"
+
+
+def test_webhook_wakes_a_source_that_is_polled_once_an_hour(orchard: Orchard) -> None:
+    studio, task = orchard.studio, orchard.task("garden")
+    url = orchard.loop.stack.url("airflow") + "/visionloop/webhooks/garden"
+    hook = {"url": url, "project": orchard.project["garden"], "send_payload": True, "headers": {"X-Visionloop-Secret": SECRET}}
+    studio.ask("POST", "/api/webhooks/", json=hook)
+    started = time.monotonic()
+    studio.annotate(task, [orchard.box("tree", 25, 25, 50, 25)])
+    (batch,) = orchard.taken("garden", 1, within_s=90)
+    assert [one.item for one in batch.deliveries] == [f"task-{task}"]
+    assert time.monotonic() - started < 90
+
+
+def test_forged_webhook_wakes_nobody(orchard: Orchard) -> None:
+    import httpx
+
+    answer = httpx.post(
+        orchard.loop.stack.url("airflow") + "/visionloop/webhooks/garden",
+        json={"action": "ANNOTATION_CREATED"},
+        headers={"X-Visionloop-Secret": "guess"},
+    )
+    assert answer.status_code in (401, 403, 404)
