@@ -22,7 +22,7 @@ from tests.deliveries import box, coco, deliver, image, picture
 
 ROOT = Path(__file__).parents[3]
 CASES = ROOT / "tests" / "cases" / "labelling"
-KINDS = sorted(path.name for path in CASES.iterdir() if path.is_dir())
+KINDS = ["coco", "cvat_xml", "datumaro", "imagenet", "voc", "yolo"]
 QUARANTINE = "labels/trees/quarantine"
 
 
