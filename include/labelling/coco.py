@@ -43,7 +43,10 @@ def read_coco(data: bytes) -> Labelled:
     try:
         return _read(data)
     except RecursionError:
-        raise Refused("not readable: nested too deeply; expected a COCO object") from None
+        raise Refused("not readable: nested too deeply; expected a COCO object", data) from None
+    except Refused as reason:
+        reason.original = data
+        raise
 
 
 def _read(data: bytes) -> Labelled:

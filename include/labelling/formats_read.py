@@ -32,8 +32,15 @@ LABEL_FILES = (".json", ".xml", ".txt", ".yaml", ".yml")
 
 def read_tree(tree: RecordedTree, kind: str, job: str | None = None) -> Labelled:
     """Addresses of pictures are paths of the tree. `job`: of labels that name none. Raises Refused if nothing can be read."""
-    if kind == "coco":
-        return _with_job(read_coco_files(tree), job)
+    try:
+        labelled = read_coco_files(tree) if kind == "coco" else _read(tree, kind)
+    except Refused as reason:
+        reason.original = tree.original()
+        raise
+    return _with_job(labelled, job)
+
+
+def _read(tree: RecordedTree, kind: str) -> Labelled:
     format_ = FORMATS[FORMAT_OF[kind]]
     labels = format_.read(tree)
     problems = list(labels.problems.first)
@@ -48,7 +55,7 @@ def read_tree(tree: RecordedTree, kind: str, job: str | None = None) -> Labelled
     known = {image.path for image in labels.images}
     if unnamed := [path for path in tree.images if path not in known]:
         problems.append(f"{len(unnamed)} image files that no label file names, e.g. {unnamed[0]}; left out")
-    return _with_job(Labelled(tree.original(), pictures, problems=tuple(problems)), job)
+    return Labelled(tree.original(), pictures, problems=tuple(problems))
 
 
 def _expected(kind: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -60,7 +60,7 @@ class Rule:
         found = [region for one in self.counted(task) for region in regions(one, self._like(task, one))]
         pictures = _pictures(task, image_keys, found)
         strays = tuple(region.shape for region in found if (region.to_name, region.page) not in pictures)
-        return Labelled(json.dumps(task, ensure_ascii=False).encode(), tuple(pictures.values()), strays)
+        return Labelled(json.dumps(task, ensure_ascii=False).encode(), self._seen_by(task, pictures.values()), strays)
 
     def unknown(self, task: Json) -> set[int]:
         """The numbers of people whose email must be asked."""
@@ -72,6 +72,12 @@ class Rule:
         if isinstance(given, dict):
             return str(given.get("email") or given.get("id"))
         return None if given is None else self.people.get(given, str(given))
+
+    def _seen_by(self, task: Json, pictures: Iterable[Picture]) -> tuple[Picture, ...]:
+        """Each annotation is one person's view of the whole task: without a region it says that there is nothing."""
+        people = (self._person(one.get("completed_by")) for one in self.counted(task))
+        annotators = tuple(dict.fromkeys(person for person in people if person is not None))
+        return tuple(replace(picture, annotators=annotators) for picture in pictures)
 
     def _like(self, task: Json, annotation: Json) -> Shape:
         review = _last_review(annotation) or {}

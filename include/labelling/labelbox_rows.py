@@ -37,15 +37,17 @@ def item(row: Any, line: bytes, settings: Settings) -> Item:
 
 def picture(row: Any, settings: Settings) -> Picture:
     data_row, media = row["data_row"], row.get("media_attributes") or {}
-    shapes = [shape for label in _counting(_labels(row, settings), settings) for shape in _shapes(label, settings)]
+    labels = _counting(_labels(row, settings), settings)
+    authors = (_details(label).get("created_by") for label in labels)
     metadata = {field.get("schema_name"): field.get("value") for field in row.get("metadata_fields") or []}
     return Picture(
         name=as_path(data_row.get("global_key") or data_row.get("external_id") or data_row["id"]),
-        shapes=tuple(shapes),
+        shapes=tuple(shape for label in labels for shape in _shapes(label, settings)),
         address=data_row.get("row_data"),
         width_px=float(media.get("width") or NAN),
         height_px=float(media.get("height") or NAN),
         attributes=attributes_json(metadata),
+        annotators=tuple(dict.fromkeys(author for author in authors if author)),  # a label is one person's view of the whole row
     )
 
 

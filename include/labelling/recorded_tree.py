@@ -25,12 +25,12 @@ class RecordedTree(Tree):
     def contents(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Raises Refused for XML that declares entities."""
         for path, data in super().contents(paths):
+            self._kept[path] = zlib.compress(data, 1)
             if path.lower().endswith(".xml"):
                 try:
                     refuse_doctype(data)
                 except BadXml as error:
                     raise Refused(f"{path}: got {error}; expected XML without one") from None
-            self._kept[path] = zlib.compress(data, 1)
             yield path, data
 
     def original(self) -> bytes:

@@ -15,8 +15,9 @@ An item whose labels changed is taken in again, and supersedes what an earlier b
 withdrawn. Listed twice, late or out of order, killed at any point: the result is the same.
 
 Exit 99 if nothing is pending. An item that cannot be read (not JSON, lists missing) is refused, with the reason in the card, and
-the rest goes on; exit 3 if that leaves nothing, exit 1 if the service does not answer. Anything smaller (a missing image, a box
-without numbers, an id used twice) is kept for validate_annotations to judge. A refused item is taken in when it changes.
+the rest goes on; exit 3 if that leaves nothing. It is taken in when it changes. Anything smaller (a missing image, a box without
+numbers, an id used twice) is kept for validate_annotations to judge. An item whose host does not answer, for all our patience, is
+left out and stays pending, and the cursor stays before it; exit 1 if that leaves nothing, or the service cannot be listed.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ async def _take_in(step: StepRun[IngestLabels], ledger: Ledger) -> tuple[Swept, 
         intake = await Intaker(step.content, connector, config.source, config.parallel).take_in(swept.pending, web is not None)
         if web is not None:
             step.log.info("%s: %d requests", config.service and config.service["url"], web.requests)
-        return swept, intake
+        return swept.held_before(intake.left), intake
 
 
 def _place(config: IngestLabels) -> str:

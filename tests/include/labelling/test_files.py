@@ -10,10 +10,11 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from include.definitions.source import FileKind
 from include.formats.datumaro_shapes import box_of_runs, unpacked_runs
 from include.labelling.files import FilesConnector
 from include.labelling.items import Item, Labelled, Refused, Shape
@@ -22,7 +23,7 @@ from tests.deliveries import box, coco, deliver, image, picture
 
 ROOT = Path(__file__).parents[3]
 CASES = ROOT / "tests" / "cases" / "labelling"
-KINDS = sorted(path.name for path in CASES.iterdir() if path.is_dir())
+KINDS = get_args(FileKind)
 QUARANTINE = "labels/trees/quarantine"
 
 

@@ -57,6 +57,18 @@ def test_status_of_a_task_follows_the_rule(rule, changed, status):
     assert Rule(rule).status(task() | changed) == status
 
 
+def test_annotators_are_those_of_counted_annotations_who_saw_nothing_too():
+    changed = task()
+    changed["annotations"] += [
+        {"id": 13, "completed_by": 3, "result": []},
+        {"id": 14, "completed_by": 4, "result": [], "was_cancelled": True},
+    ]
+    (picture,) = Rule("annotated", people=PEOPLE).labelled(changed, IMAGES).pictures
+    assert picture.annotators == ("lead@example.com", "bob@example.com", "carol@example.com")
+    (picture,) = Rule("annotated", ("bob@example.com",), people=PEOPLE).labelled(changed, IMAGES).pictures
+    assert picture.annotators == ("bob@example.com",)
+
+
 def test_last_review_decides_and_names_the_reviewer():
     said = task()
     said["annotations"][0]["reviews"] = [

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from include.errors import Unavailable
+from include.labelling.items import Labelled
 from include.labelling.labelbox import Connector, Settings
 from include.labelling.web import Web
 from tests.hosted_servers.labelbox import Labelbox
@@ -31,6 +32,15 @@ def listed(service: Labelbox, since: datetime | None = None, **more: Any) -> lis
         settings = Settings(url=service.url, project="clur-project", **{"export_every_s": 0.01, "export_limit_s": 5, **more})
         async with Web(service.url, service.token, patience_s=5) as web:
             return [item async for item in Connector(settings, web).items(since)]
+
+    return asyncio.run(asked())
+
+
+def fetched(service: Labelbox, **more: Any) -> list[Labelled]:
+    async def asked() -> list[Labelled]:
+        async with Web(service.url, service.token) as web:
+            connector = Connector(Settings(url=service.url, project="clur-project", export_every_s=0.01, **more), web)
+            return [await connector.fetch(item) async for item in connector.items(None)]
 
     return asyncio.run(asked())
 
@@ -97,15 +107,22 @@ def test_comment_leaves_the_revision_and_a_correction_moves_it(labelbox: Labelbo
 
 
 def test_only_named_annotators_count(labelbox: Labelbox) -> None:
-    async def asked() -> Any:
-        settings = Settings(url=labelbox.url, project="clur-project", annotators=("bob@x",), export_every_s=0.01)
-        async with Web(labelbox.url, labelbox.token) as web:
-            connector = Connector(settings, web)
-            return [await connector.fetch(item) async for item in connector.items(None)]
-
-    (labelled,) = asyncio.run(asked())
+    (labelled,) = fetched(labelbox, annotators=("bob@x",))
+    assert labelled.pictures[0].annotators == ("bob@x",)
     assert [shape.annotator for shape in labelled.pictures[0].shapes] == ["bob@x"]
     assert [item.status for item in listed(labelbox, annotators=("nobody@x",))] == ["waiting"]
+
+
+def test_author_of_a_label_without_objects_is_an_annotator_too(labelbox: Labelbox) -> None:
+    labels = labelbox.rows[0]["projects"]["clur-project"]["labels"]
+    empty = {"created_by": "carol@x", "created_at": "2024-04-08T16:00:00.000+00:00"}
+    skipped = {"created_by": "dan@x", "created_at": "2024-04-08T16:00:00.000+00:00"}
+    labels += [
+        {"id": "z1", "label_details": empty, "annotations": {"objects": [], "classifications": []}},
+        {"id": "z2", "label_details": skipped, "annotations": {}, "performance_details": {"skipped": True}},
+    ]
+    (labelled,) = fetched(labelbox)
+    assert labelled.pictures[0].annotators == ("ann@x", "bob@x", "carol@x")
 
 
 def test_answers_that_a_customer_gave_can_be_asked_for(labelbox: Labelbox) -> None:
