@@ -46,7 +46,7 @@ class Web:
         self.renew: Callable[[], Awaitable[bool]] | None = None  # the connector's: True if it has another token now
         self.requests = 0
         self._origins = {origin(self.url)}
-        self._silent: set[str | None] = set()  # origins that patience was wasted on: thousands of pictures may lie there
+        self._silent: set[tuple[str, str, int | None] | None] = set()  # for all our patience: thousands of pictures may lie there
         self._client = httpx.AsyncClient(timeout=timeout_s, limits=LIMITS, transport=transport, verify=_trust())
 
     async def __aenter__(self) -> Self:

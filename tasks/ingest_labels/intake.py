@@ -43,7 +43,8 @@ class _Taken:
 
     @property
     def original(self) -> bytes | None:
-        return self.refused.original if self.refused else self.labelled and self.labelled.original
+        came = self.refused or self.labelled
+        return None if came is None else came.original
 
 
 class Intaker:
