@@ -14,6 +14,8 @@ def flatten(error: ValidationError, where: str) -> str:
             lines.append(f"{key}: unknown key; is it spelt right?")
         elif problem["type"] == "missing":
             lines.append(f"{key}: missing")
+        elif not problem["loc"]:  # about several keys together: the message names them
+            lines.append(problem["msg"].removeprefix("Value error, "))
         else:
             lines.append(f"{key}: got {problem['input']!r}: {problem['msg']}")
     return f"{len(lines)} problem{'s' if len(lines) > 1 else ''} in {where}: " + "; ".join(lines)

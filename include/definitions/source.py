@@ -10,6 +10,7 @@ from include.definitions.base import Definition, Section
 from include.labelling.connector import ServiceKind, settings_of
 
 FileKind = Literal["coco", "yolo", "voc", "cvat_xml", "datumaro", "imagenet"]
+SourceKind = Literal[FileKind, ServiceKind]
 
 
 class SourceDefinition(Definition):
@@ -17,7 +18,7 @@ class SourceDefinition(Definition):
 
     noun: ClassVar[str] = "source"
 
-    kind: FileKind | ServiceKind
+    kind: SourceKind
     prefix: str | None = Field(default=None, pattern=r"[^/]", description="files: key prefix below the store, e.g. inbox/trees")
     service: Section | None = Field(default=None, description="services: see include/labelling/<kind>.py")
     poll_every_s: float = Field(default=60, gt=0)

@@ -6,8 +6,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from include.definitions.source import FileKind
-from include.labelling.connector import ServiceKind, settings_of
+from include.definitions.source import SourceKind
+from include.labelling.connector import settings_of
 from tasks.ingest_labels.conflicts import ConflictRule
 
 
@@ -17,7 +17,7 @@ class IngestLabels(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="the source's name; its ledger is labels/<source>/")
-    kind: FileKind | ServiceKind = "coco"
+    kind: SourceKind = "coco"
     prefix: str | None = Field(default=None, pattern=r"[^/]", description="of files: key prefix below the store")
     service: dict[str, Any] | None = Field(
         default=None, description="of a service: its address and project, and what is finished"

@@ -9,6 +9,7 @@ from include.definitions.files import definitions_root
 from include.errors import ConfigError
 
 SOURCE = "owner: lead\nkind: coco\nprefix: inbox/trees\n"
+SERVICE = "owner: lead\nkind: label_studio\nservice: {url: http://127.0.0.1:8080, project: 3}\nreturn_labels: {}\n"
 
 
 def read(tmp_path: Path, text: str | bytes, name: str = "trees.yaml") -> SourceDefinition | ConfigError:
@@ -17,6 +18,13 @@ def read(tmp_path: Path, text: str | bytes, name: str = "trees.yaml") -> SourceD
     (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     ((_, definition),) = read_definitions(SourceDefinition, tmp_path / "include")
     return definition
+
+
+def test_definition_of_a_service_is_checked_by_its_kind(tmp_path: Path) -> None:
+    definition = read(tmp_path, SERVICE)
+    assert isinstance(definition, SourceDefinition), definition
+    assert definition.is_service
+    assert definition.service == {"url": "http://127.0.0.1:8080", "project": 3}
 
 
 def test_definition_is_named_by_its_file(tmp_path: Path) -> None:
@@ -29,11 +37,18 @@ def test_definition_is_named_by_its_file(tmp_path: Path) -> None:
     ("text", "message"),
     [
         (SOURCE + "prefx: x\n", "1 problem in include/sources/trees.yaml: prefx: unknown key; is it spelt right?"),
-        ("owner: lead\nkind: coco\n", "1 problem in include/sources/trees.yaml: prefix: missing"),
-        (SOURCE.replace("coco", "cvat"), "kind: got 'cvat': Input should be 'coco'"),
+        (
+            "owner: lead\nkind: coco\n",
+            "1 problem in include/sources/trees.yaml: kind coco is files in the bucket: expected `prefix` and no section",
+        ),
+        (SOURCE.replace("coco", "cvat"), "trees.yaml: kind cvat is a service: expected a section `service` and no `prefix`"),
+        (SOURCE.replace("coco", "coco2"), "kind: got 'coco2': Input should be 'coco', 'yolo', "),
+        (SERVICE.replace("project: 3", "projekt: 3"), "service.projekt: Extra inputs are not permitted"),
+        (SERVICE.replace("http://", ""), "service.url: String should match pattern"),
+        (SOURCE + "return_labels: {}\n", "kind coco is files in the bucket: nobody takes labels back; leave return_labels out"),
         (SOURCE + "poll_every_s: never\n", "poll_every_s: got 'never'"),
         (SOURCE + "poll_every_s: 0\n", "poll_every_s: got 0"),
-        ("kind: cvat\nowner: 7\n", "3 problems in include/sources/trees.yaml"),
+        ("kind: 3\nowner: 7\n", "2 problems in include/sources/trees.yaml"),
         ("just a line", "include/sources/trees.yaml: got str, expected keys and values"),
         ("", "include/sources/trees.yaml: got NoneType, expected keys and values"),
         ("a: [1", "include/sources/trees.yaml: not readable as YAML"),

@@ -1,9 +1,3 @@
-"""Great Expectations 1.24 imports sre_constants, which Python deprecates: the warning is its own, once, at import."""
+"""Its warnings at import are its own: tests/quiet_great_expectations.py."""
 
-import os
-import warnings
-
-os.environ["GX_ANALYTICS_ENABLED"] = "false"
-with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", "module 'sre_.*' is deprecated", DeprecationWarning)
-    import great_expectations  # noqa: F401
+import tests.quiet_great_expectations  # noqa: F401
