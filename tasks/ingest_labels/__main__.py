@@ -2,8 +2,9 @@
 
     python -m tasks.ingest_labels --output FOLDER --config '{"source": "trees", "prefix": "inbox/trees"}'
 
-Reads   a labelling service (kind and service, see include/labelling/<kind>.py; its token is VISIONLOOP_LABELS_TOKEN), or a bucket
-        prefix of deliveries (include/labelling/files.py). Lists what changed since the cursor, with an overlap; now and then all.
+Reads   a labelling service (kind and service, see include/labelling/<kind>/connector.py; its token is VISIONLOOP_LABELS_TOKEN),
+        or a bucket prefix of deliveries (include/labelling/files/connector.py). Lists what changed since the cursor, with an
+        overlap; now and then all.
 Writes  a label_batch card at `labels/<source>/batches/<id>.json`: those cards are the ledger of what was taken in. What came,
         every image by content; two tables of rows as they came (include/artifacts/tables.py). What was seen, in
         `labels/<source>/seen/`. For people, `FOLDER/report.html`.
