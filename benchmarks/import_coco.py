@@ -30,7 +30,7 @@ from pathlib import Path
 import pandas  # pyarrow would import it at the first column: two seconds that are no part of the work
 import pyarrow as pa
 from include.artifacts.tables import ANNOTATIONS, IMAGES, to_parquet
-from include.labelling.coco import read_coco
+from include.labelling.files.coco import read_coco
 from include.labelling.items import Item
 from tasks.ingest_labels.rows import annotation_rows, image_row
 began = time.perf_counter()

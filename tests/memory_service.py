@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from include.errors import Unavailable
 from include.labelling.items import Item, Labelled, Picture, Refused, Shape
 from tests.dying_store import Killed
 
@@ -30,6 +31,7 @@ class MemoryService:
     calls_left: int | None = None  # None: it does not die
     seed: int | None = None  # not None: pages come shuffled and twice
     calls: int = 0
+    silent: set[int] = field(default_factory=set)  # seeds of pictures whose host does not answer
 
     def finish(self, job: str, boxes: dict[str, list[Box]], state: str = "completed") -> None:
         self.now += timedelta(seconds=1)
@@ -80,6 +82,8 @@ class MemoryService:
 
     async def image(self, picture_: Picture) -> bytes:
         self._call()
+        if picture_.address in self.silent:
+            raise Unavailable(f"https://dead.example/{picture_.name}: ConnectError; asked for 180 s")
         if picture_.address == 404:
             raise FileNotFoundError("no such image")
         from tests.deliveries import picture  # not everywhere is Pillow

@@ -20,7 +20,7 @@ class SourceDefinition(Definition):
 
     kind: SourceKind
     prefix: str | None = Field(default=None, pattern=r"[^/]", description="files: key prefix below the store, e.g. inbox/trees")
-    service: Section | None = Field(default=None, description="services: see include/labelling/<kind>.py")
+    service: Section | None = Field(default=None, description="services: see include/labelling/<kind>/connector.py")
     poll_every_s: float = Field(default=60, gt=0)
     sweep: str = Field(default="30 1 * * *", description="cron: list the source even if no event came")
     min_new_images: int = Field(default=1, ge=1, description="a run starts when so many images wait to be taken in …")

@@ -1,6 +1,6 @@
 """The contract of a connector, and where to find the one of a kind of source.
 
-A kind is a module of this package by that name with two classes: `Settings`, the section `service` of
+A kind is a package of this one by that name, whose module `connector` has two classes: `Settings`, the section `service` of
 include/sources/<name>.yaml, and `Connector`. DAG files import the modules of the kinds in use while they are parsed: heavy
 imports belong inside functions.
 
@@ -82,7 +82,7 @@ class GivesBack(Protocol):
 
 
 def module_of(kind: str) -> Any:
-    return importlib.import_module(f"include.labelling.{kind}")
+    return importlib.import_module(f"include.labelling.{kind}.connector")
 
 
 def settings_of(kind: str, section: Mapping[str, Any]) -> ServiceSettings:

@@ -103,7 +103,14 @@ class Labelled:
 
 
 class Refused(Exception):
-    """Nothing of an item can be read; the message says what was got and what was expected. The others go on."""
+    """Nothing of an item can be read; the message says what was got and what was expected. The others go on.
+
+    `original`: what came, where it is at hand; a refused archive lies in the quarantine.
+    """
+
+    def __init__(self, said: str, original: bytes | None = None) -> None:
+        super().__init__(said)
+        self.original = original
 
 
 def geometry(**parts: Any) -> str:

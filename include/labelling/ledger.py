@@ -133,10 +133,8 @@ class Ledger:
             return None
 
     def move_cursor(self, cursor: Cursor) -> None:
-        """Forward only, unless the rule is another one."""
-        before = self.cursor
-        if before is None or before.rule != cursor.rule or before.listed_until <= cursor.listed_until:
-            self.store.write(f"{self.folder}/cursor.json", cursor.to_bytes())
+        """Also backward: before what was left out. Too far back it costs a longer listing, and no more."""
+        self.store.write(f"{self.folder}/cursor.json", cursor.to_bytes())
 
 
 def _entry(item: Item, now: datetime) -> dict[str, Any]:

@@ -48,6 +48,6 @@ def open_source(
     if kind in get_args(ServiceKind):
         assert web is not None
         return connect(kind, service or {}, web)
-    from include.labelling.files import FilesConnector
+    from include.labelling.files.connector import FilesConnector
 
     return cast(Connector, FilesConnector(store, kind, prefix or "", f"labels/{source}/quarantine"))

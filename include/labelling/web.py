@@ -1,7 +1,8 @@
 """A labelling service over HTTP: asked again where that helps, never shown a secret of another, never logged with its query.
 
 Asked again: no answer, a body cut short, JSON that ends early, 429 (after its Retry-After) and 5xx; with growing, random waits,
-until `patience_s` is over. 401 is asked again once if the connector can renew its token.
+until `patience_s` is over. A host that stayed silent for so long has one try at a time from then on, until it answers. 401 is
+asked again once if the connector can renew its token.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Web:
         self.renew: Callable[[], Awaitable[bool]] | None = None  # the connector's: True if it has another token now
         self.requests = 0
         self._origins = {origin(self.url)}
+        self._silent: set[tuple[str, str, int | None] | None] = set()  # for all our patience: thousands of pictures may lie there
         self._client = httpx.AsyncClient(timeout=timeout_s, limits=LIMITS, transport=transport, verify=_trust())
 
     async def __aenter__(self) -> Self:
@@ -82,15 +84,17 @@ class Web:
 
     async def patiently(self, url: str, once: Callable[[], Awaitable[T]]) -> T:
         """What `once` gives, tried again while another try may better it: also for the client that a service brings along."""
+        host, patience_s = origin(url), 0 if origin(url) in self._silent else self.patience_s
         try:
-            async for attempt in asking(shown(url), self.patience_s):
+            async for attempt in asking(shown(url), patience_s):
                 with attempt:
-                    return await once()
+                    found = await once()
+                    self._silent.discard(host)
+                    return found
         except (AskAgain, *PASSING) as error:
+            self._silent.add(host)
             why = str(error) or type(error).__name__
-            raise Unavailable(
-                f"{shown(url)}: {why}; asked for {self.patience_s:g} s. Is the service up, and `url` right?"
-            ) from None
+            raise Unavailable(f"{shown(url)}: {why}; asked for {patience_s:g} s. Is the service up, and `url` right?") from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             raise FileNotFoundError(f"{shown(url)}: {NO_ADDRESS}") from None
         except (httpx.LocalProtocolError, UnicodeEncodeError):  # their text shows the header

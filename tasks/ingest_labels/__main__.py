@@ -2,8 +2,9 @@
 
     python -m tasks.ingest_labels --output FOLDER --config '{"source": "trees", "prefix": "inbox/trees"}'
 
-Reads   a labelling service (kind and service, see include/labelling/<kind>.py; its token is VISIONLOOP_LABELS_TOKEN), or a bucket
-        prefix of deliveries (include/labelling/files.py). Lists what changed since the cursor, with an overlap; now and then all.
+Reads   a labelling service (kind and service, see include/labelling/<kind>/connector.py; its token is VISIONLOOP_LABELS_TOKEN),
+        or a bucket prefix of deliveries (include/labelling/files/connector.py). Lists what changed since the cursor, with an
+        overlap; now and then all.
 Writes  a label_batch card at `labels/<source>/batches/<id>.json`: those cards are the ledger of what was taken in. What came,
         every image by content; two tables of rows as they came (include/artifacts/tables.py). What was seen, in
         `labels/<source>/seen/`. For people, `FOLDER/report.html`.
@@ -15,8 +16,9 @@ An item whose labels changed is taken in again, and supersedes what an earlier b
 withdrawn. Listed twice, late or out of order, killed at any point: the result is the same.
 
 Exit 99 if nothing is pending. An item that cannot be read (not JSON, lists missing) is refused, with the reason in the card, and
-the rest goes on; exit 3 if that leaves nothing, exit 1 if the service does not answer. Anything smaller (a missing image, a box
-without numbers, an id used twice) is kept for validate_annotations to judge. A refused item is taken in when it changes.
+the rest goes on; exit 3 if that leaves nothing. It is taken in when it changes. Anything smaller (a missing image, a box without
+numbers, an id used twice) is kept for validate_annotations to judge. An item whose host does not answer, for all our patience, is
+left out and stays pending, and the cursor stays before it; exit 1 if that leaves nothing, or the service cannot be listed.
 """
 
 from __future__ import annotations
@@ -95,7 +97,7 @@ async def _take_in(step: StepRun[IngestLabels], ledger: Ledger) -> tuple[Swept, 
         intake = await Intaker(step.content, connector, config.source, config.parallel).take_in(swept.pending, web is not None)
         if web is not None:
             step.log.info("%s: %d requests", config.service and config.service["url"], web.requests)
-        return swept, intake
+        return swept.held_before(intake.left), intake
 
 
 def _place(config: IngestLabels) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from include.errors import BadInputError
@@ -25,6 +25,13 @@ class Swept:
     pending: list[Item]
     cursor: Cursor | None
 
+    def held_before(self, left: Iterable[Item]) -> Swept:
+        """The cursor stays before what was left out, so that the next sweep lists it again."""
+        until = min((item.updated_at for item in left), default=None)
+        if until is None or self.cursor is None or self.cursor.listed_until < until:
+            return self
+        return replace(self, cursor=replace(self.cursor, listed_until=until - timedelta(microseconds=1)))
+
 
 async def sweep(connector: Connector, ledger: Ledger, config: IngestLabels) -> Swept:
     """Raises BadInputError if so much is gone at the source that it looks like a mistake."""
@@ -36,7 +43,8 @@ async def sweep(connector: Connector, ledger: Ledger, config: IngestLabels) -> S
         # pages may repeat, and an item may change while it is listed: its newest state counts
         if item.id not in found or found[item.id].updated_at <= item.updated_at:
             found[item.id] = item
-    until = max((item.updated_at for item in found.values()), default=before.listed_until if before else None)
+    times = [item.updated_at for item in found.values()] + ([before.listed_until] if before else [])
+    until = max(times, default=None)
     if is_whole:
         found |= await _gone(connector, ledger, config, found)
     new = ledger.record(found, now)

@@ -6,7 +6,7 @@
 Reads   a label_batch and the checked_labels made of it. The service's token is VISIONLOOP_LABELS_TOKEN.
 Writes  a label_return card at `labels/<source>/returned/<batch>.json`, and `report.html` with the pictures. At the service: CVAT
         gets an issue on the job, which is reopened; Label Studio a comment or a note on the task; Sama a rejected task
-        (include/labelling/<kind>.py says what each does).
+        (include/labelling/<kind>/connector.py says what each does).
 
 Killed and run again, nothing is said twice: every objection carries a mark by which it is found again at the service.
 Exit 99 if nothing was rejected that an annotator could mend. Exit 2 if the service takes nothing back.

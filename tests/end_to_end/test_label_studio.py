@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.label_studio_server import Studio, label_studio
 
 from include.artifacts import CheckedLabels
 from include.artifacts.label_batch import LabelBatch
 from include.labelling.ledger import Ledger
 from tests.deliveries import picture
 from tests.end_to_end.loop import Loop
+from tests.label_studio_server import Studio, label_studio
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.timeout(900)]
 SECRET = "a webhook's secret"

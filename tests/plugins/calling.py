@@ -37,7 +37,7 @@ class Settings(ServiceSettings):
 
 def register(monkeypatch: Any) -> None:
     """As the kind `sama`, whatever there is by that name."""
-    monkeypatch.setitem(sys.modules, "include.labelling.sama", SimpleNamespace(Settings=Settings, Connector=Signing))
+    monkeypatch.setitem(sys.modules, "include.labelling.sama.connector", SimpleNamespace(Settings=Settings, Connector=Signing))
 
 
 def signature(body: bytes, secret: str = SECRET) -> dict[str, str]:

@@ -8,6 +8,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -53,6 +54,21 @@ def ask(url: str, what: Callable[[Web], Any], token: str = Echo.token, **how: An
 
 def get(web: Web) -> Any:
     return web.ask("GET", "things", params={"access_key": "in-the-query"})
+
+
+def test_silent_host_has_one_try_at_a_time_until_it_answers(service: Echo) -> None:
+    async def talk(web: Web) -> list[int]:
+        counts = []
+        for faults in ([answer(b"", 503)] * 100, [answer(b"", 503)], [], [answer(b"", 503)]):
+            service.faults, service.asked = list(faults), []
+            with suppress(Unavailable):
+                await get(web)
+            counts.append(len(service.asked))
+        return counts
+
+    first, *later = ask(service.url, talk, patience_s=1)
+    assert first > 1
+    assert later == [1, 1, 2]  # silent still; it answers; and now it is trusted again
 
 
 def redirect(url: str, status: int = 302) -> Answer:

@@ -31,17 +31,17 @@ def test_of_two_builders_at_once_one_takes_the_number(datasets: Any, steps: Step
     builders = [steps.start("build_dataset", CONFIG, run_id=run, inputs=LABELS) for run in ("r1", "r2")]
     errors = [builder.communicate(timeout=120)[1] for builder in builders]
     assert sorted(builder.returncode for builder in builders) == [0, 99], errors
-    assert [path.name for path in (steps.folder / "datasets/trees").iterdir()] == ["v1.json"]
+    assert sorted(path.name for path in (steps.folder / "datasets/trees").iterdir()) == ["v1.html", "v1.json"]
 
 
 @pytest.mark.integration
 def test_process_killed_after_its_version_stands_takes_it_when_run_again(datasets: Any, steps: StepProcess) -> None:
     datasets.check([1, 2])
-    # three COCO files, the listing, two tables, the version's card; not the run's own
-    assert steps.run("build_dataset", CONFIG, inputs=LABELS, die_before_write=7).exit_code == -9
-    assert (steps.folder / "datasets/trees/v1.json").exists()
-    assert steps.run("build_dataset", CONFIG, inputs=LABELS).exit_code == 0
+    # three COCO files, the listing, two tables, the report, the version's card; not the run's own
+    assert steps.run("build_dataset", CONFIG, inputs=LABELS, die_before_write=8).exit_code == -9
     assert [path.name for path in (steps.folder / "datasets/trees").iterdir()] == ["v1.json"]
+    assert steps.run("build_dataset", CONFIG, inputs=LABELS).exit_code == 0
+    assert sorted(path.name for path in (steps.folder / "datasets/trees").iterdir()) == ["v1.html", "v1.json"]
     assert steps.run("build_dataset", CONFIG, inputs=LABELS, run_id="r2").exit_code == 99
 
 

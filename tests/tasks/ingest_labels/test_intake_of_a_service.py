@@ -11,7 +11,7 @@ import pytest
 
 from include.artifacts import LabelBatch
 from include.artifacts.tables import from_parquet
-from include.errors import BadInputError, NothingToDo
+from include.errors import BadInputError, NothingToDo, Unavailable
 from include.labelling.ledger import Ledger
 from include.step.run import StepRun, publish
 from include.storage import ContentStore, Store, open_store
@@ -149,6 +149,46 @@ def test_unreadable_job_does_not_hold_up_the_others(take: Take, service: MemoryS
         take("r2")  # until it changes
     service.finish("job-3", {"3": [B]})
     assert [one.item for one in take("r3").deliveries] == ["job-3"]
+
+
+def test_silent_image_host_holds_up_its_own_job_alone(
+    take: Take, service: MemoryService, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.finish("job-3", {"8": [A], "9": [A]})
+    service.finish("job-4", {"4": [B]})
+    service.silent = {9}
+    assert [one.item for one in take("r1", overlap_s=0).deliveries] == ["job-1", "job-4"]
+    assert "job-3: left out of this batch, and waits for another: https://dead.example/9.png: ConnectError" in caplog.text
+    service.set_state("job-2", "completed")
+    assert [one.item for one in take("r2", overlap_s=0).deliveries] == ["job-2"]
+    service.silent = set()
+    assert [one.item for one in take("r3", overlap_s=0).deliveries] == ["job-3"]
+    assert standing(the_store(tmp_path)) == {md5(1): [A], md5(2): [A, B], md5(3): [B], md5(4): [B], md5(8): [A], md5(9): [A]}
+    with pytest.raises(NothingToDo):
+        take("r4", overlap_s=0)
+
+
+def test_job_left_out_of_a_whole_listing_is_listed_again_though_it_is_old(take: Take, service: MemoryService) -> None:
+    service.finish("job-3", {"9": [A]})
+    service.finish("job-4", {"4": [B]})
+    service.set_state("job-3", "in progress")
+    take("r1", overlap_s=0)  # the cursor is beyond the time that job-3 will have
+    service.jobs["job-3"].state, service.jobs["job-3"].changed_at = "completed", service.jobs["job-1"].changed_at
+    service.set_state("job-2", "completed")
+    service.silent = {9}
+    take("r2", overlap_s=0, list_all_every_h=1e-9)
+    service.silent = set()
+    assert [one.item for one in take("r3", overlap_s=0).deliveries] == ["job-3"]
+
+
+def test_outage_is_an_error_that_changes_nothing(take: Take, service: MemoryService, tmp_path: Path) -> None:
+    service.silent = {1, 2}
+    with pytest.raises(Unavailable, match=r"none of 1 items could be taken in; job-1: https://dead\.example/"):
+        take("r1")
+    assert Ledger(the_store(tmp_path), "trees").batches == []
+    assert Ledger(the_store(tmp_path), "trees").cursor is None
+    service.silent = set()
+    assert [one.item for one in take("r1").deliveries] == ["job-1"]
 
 
 def test_missing_picture_is_named_and_kept(take: Take, service: MemoryService, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Labelbox: its data rows."""

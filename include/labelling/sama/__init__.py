@@ -1,0 +1,1 @@
+"""Sama: its tasks."""

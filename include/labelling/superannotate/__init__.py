@@ -1,0 +1,1 @@
+"""SuperAnnotate: its items."""

@@ -1,0 +1,1 @@
+"""Superb AI: its labels."""

@@ -1,0 +1,1 @@
+"""V7 Darwin: its items."""

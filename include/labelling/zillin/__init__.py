@@ -1,0 +1,1 @@
+"""Zillin: its images."""
