@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
-
-import pandas as pd
 
 from include.artifacts import DatasetVersion
 from include.errors import BadInputError, ConfigError
-from include.formats import FORMATS, Box, FormatName, LabelledImage, Labels
+from include.formats import FORMATS, FormatName
 from include.storage import ContentStore
 from include.storage.content import md5_of
-from include.versions.contents import ANNOTATION_COLUMNS, Contents
+from include.versions.contents import Contents
+from include.versions.labelled import labels_of
 from include.versions.progress import steadily
 
 MARK = ".visionloop-export.json"
@@ -81,20 +78,3 @@ def put(path: Path, data: bytes) -> None:
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def labels_of(contents: Contents, classes: tuple[str, ...]) -> Labels:
-    """A version's contents as records, its images in the order of their paths."""
-    boxes: dict[str, list[Box]] = defaultdict(list)
-    fields = [name for name in ANNOTATION_COLUMNS if name not in ("md5", "origin")]
-    for md5, *values in _rows(contents.annotations, ["md5", *fields]):
-        boxes[md5].append(Box(*values))
-    columns = ["md5", "relpath", "width_px", "height_px", "group", "split", "attributes"]
-    rows = _rows(contents.images.sort_values("relpath"), columns)
-    return Labels(list(classes), [LabelledImage(path, tuple(boxes[md5]), *rest) for md5, path, *rest in rows])
-
-
-def _rows(frame: pd.DataFrame, columns: list[str]) -> Iterator[tuple[Any, ...]]:
-    """Plain values; pandas makes NaN of some nulls."""
-    chosen = frame[columns].astype(object)
-    return chosen.where(chosen.notna(), None).itertuples(index=False, name=None)
