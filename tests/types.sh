@@ -10,7 +10,7 @@ check() { # environment, paths…
 steps_of() { grep -l "^image = \"$1\"" tasks/*/step.toml | xargs -n1 dirname; }
 # shellcheck disable=SC2046
 {
-    check airflow --follow-imports silent plugins dags # what they import of include is checked below, where Pillow is
+    check airflow --follow-imports silent plugins dags # what they import is checked below, where its packages are
     check data include/artifacts include/definitions include/formats include/labelling include/step include/storage include/versions include/*.py $(steps_of data)
     check torch include/detector $(steps_of torch)
     check cli cli images/*.py

@@ -25,11 +25,10 @@ from include.storage import ContentStore, Store, condemned, open_store
 from include.storage.adopted import Lies
 from include.storage.condemned import batches
 from include.storage.content import content_key, md5_of
-from include.versions import aliases, garbage, upload
+from include.versions import aliases, garbage, taken_over, upload
 from include.versions.garbage import Swept, collect_garbage
 from include.versions.hash_cache import HashCache
 from include.versions.listing import put_listing, read_listing
-from include.versions.operations import import_dvc
 from include.versions.operations.adopt import copied
 from include.versions.references import in_text
 from include.versions.upload import upload_folder
@@ -354,7 +353,7 @@ def test_condemned_bytes_that_a_dvc_import_or_an_adoption_with_copies_finds_stay
     remote = open_store(f"file://{tmp_path}/remote")
     imported = condemned_picture(store, "a")
     ContentStore(remote).put(png("a"))
-    assert not import_dvc._Source(ContentStore(store), remote, False).take(imported, True).copied
+    assert not taken_over.Source(ContentStore(store), remote, None, set()).take(imported, True).copied
     assert (swept := sweep(store)).saved == 1, swept
     adopted = condemned_picture(store, "b")
     store.write("inbox/b.png", png("b"))
