@@ -36,8 +36,8 @@ CHECK_OUT = """
 import sys
 from pathlib import Path
 from include.storage import ContentStore, open_store
-from include.versions.checkout import check_out
-from include.versions.hash_cache import HashCache
+from include.versions.copies.checkout import check_out
+from include.versions.copies.hash_cache import HashCache
 from include.versions.listing import read_listing
 store, digest, folder = sys.argv[1:]
 content = ContentStore(open_store(store))

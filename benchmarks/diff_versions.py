@@ -42,8 +42,8 @@ print(time.perf_counter() - started, peak * (1 if sys.platform == "darwin" else 
 """
 OURS = f"""
 from include.artifacts.tables import from_parquet
-from include.versions.diff import compare
-from include.versions.diff_tables import BOXES_READ, IMAGES_READ, Tables
+from include.versions.compare.diff import compare
+from include.versions.compare.diff_tables import BOXES_READ, IMAGES_READ, Tables
 sides = [
     Tables(*(from_parquet((folder / f"{{name}}-{{side}}").read_bytes(), columns)
              for name, columns in (("images", IMAGES_READ), ("boxes", BOXES_READ))), {CLASSES!r})

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from include.versions.close_hashes import Hashes, close_pairs
+from include.versions.alike.close_hashes import Hashes, close_pairs
 
 PICTURES = int(os.environ.get("PICTURES", "1000000"))  # a smaller number to try it out
 PLANTED, BITS, SHARE = 1000, 6, 50

@@ -35,9 +35,9 @@ PUBLISH = """
 import sys
 from pathlib import Path
 from include.storage import ContentStore, open_store
-from include.versions.hash_cache import HashCache
+from include.versions.copies.hash_cache import HashCache
 from include.versions.listing import put_listing, read_listing
-from include.versions.upload import upload_folder
+from include.versions.copies.upload import upload_folder
 store, folder, before = sys.argv[1:]
 content, digest = ContentStore(open_store(store)), Path(before)
 known = set(read_listing(content, digest.read_text()).values()) if digest.exists() else set()

@@ -76,7 +76,7 @@ def verify_counted(url: str, answer: str) -> None:
 
     from include.storage import Store, open_store
     from include.storage.store import Entry
-    from include.versions.verify import verify, version_keys
+    from include.versions.keep.verify import verify, version_keys
 
     asked = {"listings": 0, "reads": 0}
 

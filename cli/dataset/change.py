@@ -18,7 +18,7 @@ from include.errors import ConfigError
 from include.step.by_hand import step_by_hand
 from include.step.run import publish
 from include.storage.addresses import DatasetName
-from include.versions.card_page import publish_page
+from include.versions.compare.card_page import publish_page
 from include.versions.derive import DeriveDataset, derive
 
 Name = Annotated[str | None, typer.Option("--name", help="the dataset that gets the version (default: the first parent's)")]

@@ -18,9 +18,9 @@ Html = Annotated[Path | None, typer.Option("--html", help="write a page with pic
 def diff(before: Version, after: Version, json: Json = False, html: Html = None) -> None:
     """Images and boxes that came, went, moved or were relabelled; by class, job and person."""
     from include.storage import ContentStore
-    from include.versions.diff import compare
-    from include.versions.diff_page import render
-    from include.versions.diff_tables import Tables
+    from include.versions.compare.diff import compare
+    from include.versions.compare.diff_page import render
+    from include.versions.compare.diff_tables import Tables
 
     store = open_here()
     content = ContentStore(store)
@@ -46,7 +46,7 @@ def diff(before: Version, after: Version, json: Json = False, html: Html = None)
 def card(version: Version, html: Annotated[Path, typer.Argument(help="the file to write", metavar="FILE")]) -> None:
     """A version as a page: classes, sizes, sites, who labelled it, pictures, what changed. In the store it is made if missing."""
     from include.storage import ContentStore
-    from include.versions.card_page import make_page
+    from include.versions.compare.card_page import make_page
 
     store = open_here()
     key = make_page(ContentStore(store), version_at(store, version))

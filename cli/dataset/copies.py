@@ -20,13 +20,13 @@ from cli.dataset.files import Classes, Format, Group, LabelPaths, Outside, Split
 from cli.home import say
 from include.step.by_hand import person
 from include.storage import ContentStore
-from include.versions import dvc as dvc_files
-from include.versions.access import record_access
-from include.versions.checkout import check_out
-from include.versions.fetch import link_of
-from include.versions.hash_cache import HashCache
+from include.versions.copies import dvc as dvc_files
+from include.versions.copies.access import record_access
+from include.versions.copies.checkout import check_out
+from include.versions.copies.fetch import link_of
+from include.versions.copies.hash_cache import HashCache
+from include.versions.copies.upload import Progress
 from include.versions.listing import read_listing
-from include.versions.upload import Progress
 
 dvc_app = typer.Typer(help="Give a version to a stock dvc, or take a folder that dvc tracks.", no_args_is_help=True)
 app.add_typer(dvc_app, name="dvc")

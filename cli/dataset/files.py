@@ -20,10 +20,10 @@ from include.formats import FORMATS
 from include.step.by_hand import step_by_hand
 from include.step.run import publish
 from include.storage import ContentStore
-from include.versions.card_page import publish_page
-from include.versions.export import export as export_version
+from include.versions.compare.card_page import publish_page
+from include.versions.copies.export import export as export_version
+from include.versions.copies.records import export_records
 from include.versions.import_folder import ImportDataset, import_folder
-from include.versions.records import export_records
 
 EXPORTS = (*FORMATS, "tfrecord")
 Name = Annotated[str, typer.Option("--name", help="the dataset that gets the version")]

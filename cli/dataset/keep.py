@@ -16,10 +16,10 @@ from cli.home import say
 from include.errors import BadInputError, ConfigError
 from include.step.by_hand import person
 from include.step.step_run import resolve_dataset
-from include.versions.broken import verify_and_mark
-from include.versions.garbage import DEFAULT_GRACE, Swept, collect_garbage
-from include.versions.health import Verified
-from include.versions.verify import version_keys
+from include.versions.keep.broken import verify_and_mark
+from include.versions.keep.garbage import DEFAULT_GRACE, Swept, collect_garbage
+from include.versions.keep.health import Verified
+from include.versions.keep.verify import version_keys
 
 SHOWN = 20
 Deep = Annotated[bool, typer.Option("--deep", help="read everything, also what the bucket's listing proves")]

@@ -14,10 +14,10 @@ from include.step.by_hand import person
 from include.storage import Store
 from include.storage.addresses import DatasetName
 from include.versions import aliases
-from include.versions.access import accesses
-from include.versions.broken import mark_of
+from include.versions.copies.access import accesses
 from include.versions.history import datasets, read_version, version_numbers
-from include.versions.touched import models_by_digest
+from include.versions.keep.broken import mark_of
+from include.versions.keep.touched import models_by_digest
 
 LAST_READS = 5
 

@@ -82,7 +82,7 @@ VERSION_IMAGES = pa.schema(
         ("source", pa.string()),
         ("checked_labels", pa.string()),  # address of the card that its labels come from; null: adopted or imported
         ("attributes", pa.string()),  # JSON object: site, camera, date, tags …; null: none
-        ("phash", pa.string()),  # what it looks like, 16 hex digits (include/versions/fingerprints.py); null: never asked
+        ("phash", pa.string()),  # what it looks like, 16 hex digits (include/versions/alike/fingerprints.py); null: never asked
     ]
 )
 VERSION_ANNOTATIONS = pa.schema(

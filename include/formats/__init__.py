@@ -1,6 +1,6 @@
 """Label formats: one module each, with `read` (files → records) and `write` (records → files).
 
-TFRecord is written only, and holds the images: include/versions/records.py.
+TFRecord is written only, and holds the images: include/versions/copies/records.py.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     gc/<batch>/pardoned/<md5>  a writer needs this one after all
     gc/<batch>/closed          deletion has begun: pardons come too late; gone when it has ended
 
-The argument why no byte is lost that a version needs is in include/versions/garbage.py.
+The argument why no byte is lost that a version needs is in include/versions/keep/garbage.py.
 """
 
 from __future__ import annotations

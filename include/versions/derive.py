@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from include.artifacts import DatasetVersion
 from include.errors import ConfigError, NothingToDo
 from include.step.step_run import StepRun, resolve_dataset
-from include.versions.broken import refuse_broken
-from include.versions.duplicates import NearDuplicates
+from include.versions.alike.duplicates import NearDuplicates
+from include.versions.keep.broken import refuse_broken
 from include.versions.operations import adopt, import_dvc, merge, transform
 from include.versions.operations import filter as filtering
 from include.versions.publish import Made, publish_derived, version_of_this_run

@@ -13,13 +13,13 @@ from include.errors import ConfigError, NothingToDo
 from include.formats import FORMATS, local_tree
 from include.formats.tree import size_in
 from include.step.step_run import StepRun
-from include.versions.duplicates import NearDuplicates
+from include.versions.alike.duplicates import NearDuplicates
+from include.versions.copies.upload import Sender, present
 from include.versions.label_rules import LabelRules
 from include.versions.labelled import contents_of
 from include.versions.making import FILES, File
 from include.versions.progress import steadily
 from include.versions.publish import Made, publish_derived
-from include.versions.upload import Sender, present
 
 
 class ImportFolder(LabelRules):

@@ -16,8 +16,8 @@ from include.errors import NothingToDo
 from include.step.step_run import StepRun
 from include.storage import ContentStore
 from include.storage.content import in_threads
+from include.versions.alike.duplicates import keep_apart
 from include.versions.contents import Contents
-from include.versions.duplicates import keep_apart
 from include.versions.files import coco_files, count_splits, version_tables
 from include.versions.history import read_version, version_numbers
 from include.versions.listing import put_listing, read_listing

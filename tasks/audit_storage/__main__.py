@@ -3,7 +3,7 @@
     python -m tasks.audit_storage --output FOLDER --config '{"dataset": "trees", "deep": false}'
 
 Reads   the bucket's listing, every version's card, listing and tables; and the objects that the listing does not prove to be
-        whole (include/versions/verify.py). `deep` reads every object.
+        whole (include/versions/keep/verify.py). `deep` reads every object.
 Writes  a storage_audit card; report.html beside it; marks at `datasets/<name>/broken/<version>/<n>.json`, which make training,
         evaluation and derivation refuse a version, and which an audit that finds the version whole again lifts.
 
@@ -17,9 +17,9 @@ from include.artifacts import StorageAudit
 from include.artifacts.storage_audit import BrokenVersion
 from include.errors import BadInputError
 from include.step.run import StepRun, main
-from include.versions.broken import mark_of, verify_and_mark
-from include.versions.health import Verified
-from include.versions.verify import version_keys
+from include.versions.keep.broken import mark_of, verify_and_mark
+from include.versions.keep.health import Verified
+from include.versions.keep.verify import version_keys
 from tasks.audit_storage.config import AuditStorage
 from tasks.audit_storage.report import render
 

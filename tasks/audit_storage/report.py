@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from include.pages import heading, page, paragraph, table
-from include.versions.health import Health, Verified
+from include.versions.keep.health import Health, Verified
 
 SHOWN = 200  # rows for each version
 

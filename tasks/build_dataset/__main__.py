@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from include.artifacts import DatasetVersion
 from include.step.run import StepRun, main
-from include.versions.card_page import publish_page
+from include.versions.compare.card_page import publish_page
 from include.versions.publish import version_of_this_run
 from tasks.build_dataset.build import build_next
 from tasks.build_dataset.config import BuildDataset

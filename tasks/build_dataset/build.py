@@ -9,8 +9,8 @@ from include.artifacts import CheckedLabels, DatasetVersion
 from include.artifacts.tables import from_parquet
 from include.errors import BadInputError, NothingToDo
 from include.step.run import StepRun
+from include.versions.alike.duplicates import keep_apart
 from include.versions.contents import Contents
-from include.versions.duplicates import keep_apart
 from include.versions.history import card_address, version_numbers
 from include.versions.publish import describe
 from include.versions.stay_put import read_places

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from include.versions.duplicates import NearDuplicates
+from include.versions.alike.duplicates import NearDuplicates
 from include.versions.splits import SplitFractions
 
 

@@ -13,7 +13,7 @@ not fit the parents. Exit 3 if pictures in different splits look the same (near_
 from __future__ import annotations
 
 from include.step.run import main
-from include.versions.card_page import publish_page
+from include.versions.compare.card_page import publish_page
 from include.versions.derive import derive
 from tasks.derive_dataset.config import DeriveDataset
 

@@ -23,7 +23,7 @@ from include.champion import frozen_champion
 from include.detector.onnx_inference import OnnxDetector
 from include.lineage import Lineage
 from include.step.run import StepRun, main
-from include.versions.broken import refuse_broken
+from include.versions.keep.broken import refuse_broken
 from tasks.evaluate_model.bootstrap import paired_difference
 from tasks.evaluate_model.config import EvaluateConfig
 from tasks.evaluate_model.detecting import Seen, look_at

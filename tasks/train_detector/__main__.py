@@ -25,7 +25,7 @@ from include.detector.pictures import Picture, read_split
 from include.errors import BadInputError
 from include.lineage import Lineage
 from include.step.run import StepRun, main
-from include.versions.broken import refuse_broken
+from include.versions.keep.broken import refuse_broken
 from tasks.train_detector.config import TrainDetectorConfig
 from tasks.train_detector.recording import Recording
 from tasks.train_detector.resume import ResumeFile

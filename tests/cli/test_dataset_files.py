@@ -113,7 +113,7 @@ def test_records_go_on_and_are_cut_where_a_file_is_large_enough(
 ) -> None:  # fmt: skip
     images = [{"relpath": f"images/{name}.png", "split": "train"} for name in "abc"]
     put_version(trees, "three", ("Tree",), images, [])
-    monkeypatch.setattr("include.versions.records.SHARD_BYTES", len(png("images/a.png")) + 1)
+    monkeypatch.setattr("include.versions.copies.records.SHARD_BYTES", len(png("images/a.png")) + 1)
     out = tmp_path / "out"
     assert visionloop("export", "three:v1", out, "--format", "tfrecord")["images"] == 3
     files = sorted(path.name for path in out.glob("*.record-*"))

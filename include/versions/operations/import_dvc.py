@@ -26,7 +26,8 @@ from include.storage import ContentStore, Store, open_store
 from include.storage.content import content_key
 from include.storage.threads import as_they_end
 from include.versions.contents import Copy
-from include.versions.folders import check_relpaths
+from include.versions.copies.folders import check_relpaths
+from include.versions.copies.upload import THREADS, present
 from include.versions.label_rules import LabelRules
 from include.versions.labelled import contents_of
 from include.versions.listing import DIR, listing_bytes
@@ -34,7 +35,6 @@ from include.versions.making import FILES
 from include.versions.publish import Made
 from include.versions.splits import SPLITS
 from include.versions.taken_over import Source, Taken
-from include.versions.upload import THREADS, present
 
 OURS = tuple(f"annotations/{split}.json" for split in SPLITS)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from include.storage import Store, open_store
-from include.versions.hash_cache import HashCache
+from include.versions.copies.hash_cache import HashCache
 from tests.s3_server import BUCKET, WEED, s3_server
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -14,8 +14,8 @@ from include.step.run import StepRun, publish
 from include.storage import Store, open_store
 from include.storage.content import content_key, md5_of
 from include.versions import aliases
-from include.versions.broken import mark_of
 from include.versions.derive import DeriveDataset, derive
+from include.versions.keep.broken import mark_of
 from tasks.audit_storage.__main__ import audit, end_red_if_damaged
 from tasks.audit_storage.config import AuditStorage
 from tests.step_process import StepProcess

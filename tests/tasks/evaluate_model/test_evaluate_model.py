@@ -18,7 +18,7 @@ from include.errors import BadInputError
 from include.lineage import Lineage
 from include.step.run import publish
 from include.storage import ContentStore, Store, open_store
-from include.versions.broken import Finding
+from include.versions.keep.broken import Finding
 from tasks.evaluate_model.__main__ import tell_mlflow, work
 from tasks.evaluate_model.config import EvaluateConfig
 from tasks.evaluate_model.detecting import look_at

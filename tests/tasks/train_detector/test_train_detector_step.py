@@ -133,7 +133,7 @@ def test_bad_input_is_named_before_anything_starts(
 def mark_broken(store: Store) -> str:
     """Marks shapes:v1; the key of the mark."""
     from include.artifacts import Damage
-    from include.versions.broken import Finding
+    from include.versions.keep.broken import Finding
 
     damage = Damage(key="files/md5/ab/cd", md5="ab" * 16, relpath="images/009.png", what="missing", expected="", got="")
     mark = Finding(

@@ -1,0 +1,1 @@
+"""Pictures that look the same in different splits."""

@@ -1,0 +1,1 @@
+"""Versions into and out of the bucket: folders, formats, DVC."""
