@@ -10,10 +10,11 @@ check() { # environment, paths…
 steps_of() { grep -l "^image = \"$1\"" tasks/*/step.toml | xargs -n1 dirname; }
 # shellcheck disable=SC2046
 {
-    check airflow --follow-imports silent plugins dags # what they import is checked where its packages are
+    # what they import of include is checked once, where its packages are
+    check airflow --follow-imports silent plugins dags
     check data include/artifacts include/definitions include/formats include/labelling include/step include/storage include/versions include/*.py $(steps_of data)
     check torch --follow-imports silent include/detector $(steps_of torch)
-    check cli cli images/*.py
+    check cli --follow-imports silent cli images/*.py
 }
 PYTHONPATH=.:plugins "$venvs/cli/bin/lint-imports" --no-cache || failed=yes
 [ -z "$failed" ]
