@@ -90,7 +90,8 @@ class FinishedWork(BaseEventTrigger):
         if not pending or name_of(pending) == standing.fired:
             return False
         standing.since = standing.since or now
-        enough = sum(item.images for item in pending) >= self.min_new_images
+        # one without images is looked at as soon as one with: it may be one that nobody can read
+        enough = sum(max(1, item.images) for item in pending) >= self.min_new_images
         return enough or (now - standing.since).total_seconds() >= self.max_wait_s
 
     async def run(self) -> AsyncIterator[TriggerEvent]:

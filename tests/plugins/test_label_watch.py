@@ -98,6 +98,11 @@ def test_fifty_small_jobs_start_one_run(service):
     assert [(one["count"], one["images"]) for one in found] == [(51, 51)]
 
 
+def test_finished_work_without_an_image_wakes_too(service):
+    service.finish("job-1", {})
+    assert [one["images"] for one in fired(watch(AssetState()))] == [0]
+
+
 def test_few_images_wait_no_longer_than_they_may(service):
     service.finish("job-1", {"1": [A]})
     assert fired(watch(AssetState(), min_new_images=100)) == []
