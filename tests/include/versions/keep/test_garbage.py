@@ -197,7 +197,7 @@ PUBLISHER = """
 import random, sys, time
 from pathlib import Path
 from include.storage import open_store
-from tests.include.versions.test_garbage import churn
+from tests.include.versions.keep.test_garbage import churn
 how, url, seed, within_s, folder = sys.argv[1:]
 print("ready", flush=True)
 until = time.time() + float(sys.stdin.readline())
