@@ -18,9 +18,10 @@ from cli.home import Home, Stack, StackError, client_environment, say
 from cli.progress import Progress
 from cli.summary import addresses, summary
 from cli.tree_crowns import fetch_wheel, write_deliveries
-from include.artifacts import Bundle, DatasetVersion, LabelBatch, Promotion
+from include.artifacts import Bundle, LabelBatch, Promotion
 from include.storage import Store, open_store
 from include.storage.content import in_threads
+from include.versions.history import read_version, version_numbers
 
 INBOX = "inbox/trees"
 DAGS = ("labels__trees", "dataset__trees", "model__trees")
@@ -47,7 +48,7 @@ def stage(store: Store, delivery: str) -> str | None:
     checked = f"labels/trees/checked/{holding[0].batch_id}.json"
     if not store.exists(checked):
         return "labels__trees"
-    versions = [DatasetVersion.load(store, entry.key) for entry in store.list("datasets/trees") if entry.key.endswith(".json")]
+    versions = [read_version(store, "trees", number) for number in version_numbers(store, "trees")]
     having = {version.label for version in versions if checked in version.checked_labels}
     if not having:
         return "dataset__trees"

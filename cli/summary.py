@@ -17,6 +17,7 @@ from include.artifacts import (
     Promotion,
 )  # fmt: skip
 from include.storage import Store
+from include.versions.history import read_version, version_numbers
 
 
 @singledispatch
@@ -85,8 +86,7 @@ def addresses(stack: Stack) -> str:
 def summary(store: Store, stack: Stack, seconds: float) -> str:
     """The whole loop: labels, versions, AP before and after, who serves and why."""
     checked = [CheckedLabels.load(store, entry.key) for entry in store.list("labels/trees/checked")]
-    versions = [DatasetVersion.load(store, entry.key) for entry in store.list("datasets/trees") if entry.key.endswith(".json")]
-    versions.sort(key=lambda version: int(version.version[1:]))
+    versions = [read_version(store, "trees", number) for number in version_numbers(store, "trees")]
     keys = [entry.key for entry in sorted(store.list("runs/model__trees"), key=lambda entry: entry.modified)]
     decisions = [Promotion.load(store, key) for key in keys if key.endswith("/promote_model/card.json")]
     reports = [EvaluationReport.load(store, key) for key in keys if key.endswith("/evaluate_model/card.json")]

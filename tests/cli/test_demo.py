@@ -39,6 +39,14 @@ def test_the_next_stage_follows_from_what_is_in_the_store(store):
         assert stage(store, "batch-1") == then
 
 
+def test_aliases_and_marks_beside_the_versions_are_no_versions(store):
+    write_lineage(store, 1)
+    for beside in ("aliases/golden/1.json", "broken/v1/1.json"):
+        store.write(f"datasets/trees/{beside}", b"{}")
+    assert stage(store, "batch-1") is None
+    assert "trees:v1" in summary(store, Stack(ports={"airflow": 1, "mlflow": 2, "s3": 3}, password="x"), seconds=90)
+
+
 def test_the_summary_names_versions_labels_scores_and_the_champion(store):
     write_lineage(store, 1)
     write_lineage(store, 2)

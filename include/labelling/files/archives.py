@@ -37,10 +37,8 @@ def unpack(archive: Path, kind: str, folder: Path, limits: Limits | None = None)
             f"damaged or cut short: {error or type(error).__name__}; expected a whole {_suffix(kind)} archive"
         ) from None
     except (NotImplementedError, RuntimeError, ValueError, OverflowError, OSError) as error:
-        if (
-            isinstance(error, OSError) and error.errno != errno.EINVAL
-        ):  # a seek to nowhere; any other is ours, such as a full disk
-            raise
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise  # EINVAL is a seek to nowhere; any other is ours, such as a full disk
         raise Refused(f"not readable: {error}; expected a plain {_suffix(kind)} archive") from None
     if not growing.found.files:
         raise Refused("no file in it; expected images with their labels")
