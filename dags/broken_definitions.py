@@ -1,4 +1,4 @@
-"""Makes no DAG: shows in Airflow's *Import Errors* what is wrong in include/{sources,datasets,models}/*.yaml.
+"""Makes no DAG: shows in Airflow's *Import Errors* what is wrong in include/{sources,datasets,models,alerting}/*.yaml.
 
 The files that are right keep their DAGs.
 """

@@ -1,16 +1,15 @@
-"""dataset_filter, _exclude, _merge, _transform, _adopt, _alias: what people do with dataset versions, each with a form.
+"""dataset_filter, _exclude, _merge, _transform, _adopt: what people do with dataset versions, each with a form.
 
 Only by hand. A version that one of them makes starts the model DAGs that train on its dataset, as a nightly one does.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from airflow.sdk import DAG, get_current_context, task
+from airflow.sdk import DAG
 
 from visionloop_airflow import assets, operations, refs
 from visionloop_airflow.container_step import container_step
+from visionloop_airflow.oncall.notifier import ON_CALL
 
 
 def operation_dag(operation: operations.Operation) -> DAG:
@@ -25,6 +24,7 @@ def operation_dag(operation: operations.Operation) -> DAG:
         params=operation.form,
         render_template_as_native_obj=True,
         max_active_runs=1,
+        on_failure_callback=ON_CALL,
         catchup=False,
     ) as dag:
         container_step(
@@ -38,22 +38,3 @@ def operation_dag(operation: operations.Operation) -> DAG:
 
 for one in operations.OPERATIONS:
     globals()[f"dataset_{one.name}"] = operation_dag(one)
-
-with DAG(
-    "dataset_alias",
-    schedule=None,
-    description="By hand: point a movable name at a version.",
-    doc_md="# dataset_alias: point a movable name (`golden`, `production`) at a version\n\nEvery move is kept, with its reason.",
-    tags=["dataset", "by hand"],
-    default_args={"owner": "visionloop", "execution_timeout": timedelta(minutes=2)},
-    params=operations.ALIAS,
-    max_active_runs=1,
-    catchup=False,
-):
-
-    @task
-    def move_alias() -> None:
-        """One small object in the store."""
-        operations.move_alias(get_current_context())
-
-    move_alias()

@@ -12,6 +12,7 @@ from airflow.sdk import DAG, AssetAny
 from include.definitions import DatasetDefinition
 from visionloop_airflow import assets, definitions, refs
 from visionloop_airflow.container_step import container_step
+from visionloop_airflow.oncall.notifier import ON_CALL
 
 
 def dataset_dag(dataset: DatasetDefinition) -> DAG:
@@ -24,6 +25,7 @@ def dataset_dag(dataset: DatasetDefinition) -> DAG:
         tags=["dataset", dataset.name],
         default_args={"owner": dataset.owner},
         max_active_runs=1,
+        on_failure_callback=ON_CALL,
         catchup=False,
     ) as dag:
         container_step(

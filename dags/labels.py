@@ -13,6 +13,7 @@ from airflow.sdk import DAG, AssetOrTimeSchedule
 from include.definitions import SourceDefinition
 from visionloop_airflow import assets, definitions
 from visionloop_airflow.container_step import container_step
+from visionloop_airflow.oncall.notifier import ON_CALL
 
 
 def labels_dag(source: SourceDefinition) -> DAG:
@@ -25,6 +26,7 @@ def labels_dag(source: SourceDefinition) -> DAG:
         tags=["labels", source.name],
         default_args={"owner": source.owner},
         max_active_runs=1,
+        on_failure_callback=ON_CALL,
         catchup=False,
     ) as dag:
         name = {"source": source.name}

@@ -14,6 +14,7 @@ from include.definitions import ModelDefinition
 from visionloop_airflow import assets, definitions, refs
 from visionloop_airflow.container_step import container_step
 from visionloop_airflow.forms import CHOSEN, FORCED, training_form
+from visionloop_airflow.oncall.notifier import ON_CALL, deadline
 
 
 def model_dag(model: ModelDefinition) -> DAG:
@@ -27,6 +28,8 @@ def model_dag(model: ModelDefinition) -> DAG:
         default_args={"owner": model.owner},
         params=training_form(model),
         max_active_runs=1,
+        on_failure_callback=ON_CALL,
+        deadline=deadline(model),
         catchup=False,
     ) as dag:
         dataset = refs.dataset(model.dataset, "{{ params.dataset_version }}")

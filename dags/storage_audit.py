@@ -14,6 +14,7 @@ from airflow.sdk import DAG
 from visionloop_airflow import assets
 from visionloop_airflow.container_step import container_step
 from visionloop_airflow.forms import AUDITED, audit_form
+from visionloop_airflow.oncall.notifier import ON_CALL
 
 with DAG(
     "storage_audit",
@@ -24,6 +25,7 @@ with DAG(
     default_args={"owner": "visionloop"},
     params=audit_form(),
     max_active_runs=1,
+    on_failure_callback=ON_CALL,
     catchup=False,
 ):
     container_step("audit_storage", config=AUDITED)

@@ -14,6 +14,7 @@ class Definition(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     noun: ClassVar[str]
+    folder: ClassVar[str]  # below include/
 
     name: str
     owner: str = Field(description="who is asked about it; shown in Airflow")

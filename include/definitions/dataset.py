@@ -13,6 +13,7 @@ class DatasetDefinition(Definition):
     """Which sources feed it, and which classes it knows."""
 
     noun: ClassVar[str] = "dataset"
+    folder: ClassVar[str] = "datasets"
 
     sources: tuple[str, ...] = Field(min_length=1)
     classes: tuple[str, ...] = Field(min_length=1, description="in order: the first is category 1")

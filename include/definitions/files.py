@@ -1,4 +1,4 @@
-"""Read include/{sources,datasets,models}/*.yaml. The file's name is the definition's name."""
+"""Read include/{sources,datasets,models,alerting}/*.yaml. The file's name is the definition's name."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_definition(kind: type[DefinitionT], path: Path) -> DefinitionT:
 
 def read_definitions(kind: type[DefinitionT], root: Path | None = None) -> Iterator[tuple[Path, DefinitionT | ConfigError]]:
     """Each file with its definition, or with what is wrong with it: one bad file does not hide the others."""
-    for path in sorted(((root or definitions_root()) / f"{kind.noun}s").glob("*.yaml")):
+    for path in sorted(((root or definitions_root()) / kind.folder).glob("*.yaml")):
         try:
             yield path, read_definition(kind, path)
         except ConfigError as error:

@@ -13,9 +13,11 @@ class ModelDefinition(Definition):
     """One dataset, a schedule, and a section per step: what tasks/<step>/config.py describes."""
 
     noun: ClassVar[str] = "model"
+    folder: ClassVar[str] = "models"
 
     dataset: str
     nightly: str = Field(default="0 2 * * *", description="cron, UTC; also runs when the dataset has a new version")
+    late_after_h: float = Field(default=8, gt=0, description="hours after its start a run that has not ended is told of as late")
     train_detector: Section = Field(default_factory=dict)
     pack_model: Section = Field(default_factory=dict)
     evaluate_model: Section = Field(default_factory=dict)

@@ -17,6 +17,7 @@ class SourceDefinition(Definition):
     """A labelling service's project (`service`), or a bucket prefix into which deliveries are put (`prefix`)."""
 
     noun: ClassVar[str] = "source"
+    folder: ClassVar[str] = "sources"
 
     kind: SourceKind
     prefix: str | None = Field(default=None, pattern=r"[^/]", description="files: key prefix below the store, e.g. inbox/trees")

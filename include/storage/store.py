@@ -11,8 +11,9 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import obstore
@@ -139,8 +140,11 @@ def environment_endpoint() -> str | None:
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
-def open_store(url: str, endpoint: str | None = None) -> Store:
-    """The store at `url`; of the S3 server at `endpoint`, or the environment's. Raises ConfigError for a URL it cannot serve."""
+def open_store(url: str, endpoint: str | None = None, within_s: float | None = None) -> Store:
+    """The store at `url`; of the S3 server at `endpoint`, or the environment's. Raises ConfigError for a URL it cannot serve.
+
+    `within_s`: how long one request may be tried; None: for minutes, as obstore does, which outlasts a restart of the server.
+    """
     parts = urlparse(url)
     if parts.scheme == "file":
         folder = Path(parts.path)
@@ -148,12 +152,18 @@ def open_store(url: str, endpoint: str | None = None) -> Store:
         return Store(url, LocalStore(folder))
     if parts.scheme == "s3" and parts.netloc:
         endpoint = endpoint or environment_endpoint()
+        hasty: dict[str, Any] = {}
+        options: dict[str, Any] = {"allow_http": bool(endpoint and endpoint.startswith("http://"))}
+        if within_s is not None:
+            hasty["retry_config"] = {"max_retries": 2, "retry_timeout": timedelta(seconds=within_s)}
+            options |= {"timeout": f"{within_s:g}s", "connect_timeout": f"{within_s:g}s"}
         backend = S3Store(
             parts.netloc,
             prefix=parts.path.strip("/") or None,
             endpoint=endpoint,
             region=os.environ.get("AWS_REGION", "us-east-1"),
-            client_options={"allow_http": bool(endpoint and endpoint.startswith("http://"))},
+            client_options=options,
+            **hasty,
         )
         return Store(url, backend)
     raise ConfigError(f"VISIONLOOP_STORE: got {url!r}, expected s3://bucket/prefix or file:///folder")

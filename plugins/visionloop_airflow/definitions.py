@@ -8,13 +8,13 @@ from airflow.exceptions import AirflowTimetableInvalid
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.timetables.trigger import CronTriggerTimetable
 
-from include.definitions import DatasetDefinition, ModelDefinition, SourceDefinition, read_definitions
+from include.definitions import AlertRoute, DatasetDefinition, ModelDefinition, SourceDefinition, read_definitions
 from include.definitions.base import Definition
 from include.definitions.files import DefinitionT
 from include.errors import ConfigError
 from visionloop_airflow.forms import training_form
 
-KINDS = (SourceDefinition, DatasetDefinition, ModelDefinition)
+KINDS = (SourceDefinition, DatasetDefinition, ModelDefinition, AlertRoute)
 
 
 def unusable(definition: Definition) -> list[str]:
@@ -33,7 +33,7 @@ def unusable(definition: Definition) -> list[str]:
             except ParamValidationError as error:
                 reason = str(error).split("\n", 1)[0].removeprefix("Invalid input for param None: ")
                 found.append(f"train_detector.{name}: {reason}")
-    return [f"include/{definition.noun}s/{definition.name}.yaml: {problem}" for problem in found]
+    return [f"include/{definition.folder}/{definition.name}.yaml: {problem}" for problem in found]
 
 
 def good(kind: type[DefinitionT]) -> Iterator[DefinitionT]:
@@ -60,4 +60,11 @@ def problems() -> list[str]:
     for model in good(ModelDefinition):
         if model.dataset not in datasets:
             found.append(f"include/models/{model.name}.yaml: dataset: got {model.dataset!r}, expected one of {sorted(datasets)}")
+    models = {path.stem for path, _ in read_definitions(ModelDefinition)}
+    for route in good(AlertRoute):
+        found += [
+            f"include/alerting/{route.name}.yaml: models: got {name!r}, expected one of {sorted(models)}"
+            for name in route.models
+            if name not in models
+        ]
     return found

@@ -5,6 +5,7 @@
                                                    those who may see dataset__{dataset} or the DAG that made the version
 /visionloop/dataset_card/{dag}/{run}/{task}        the same, of the version that a task made
 /visionloop/mlflow/{dag}/{run}                    the MLflow run of a DAG run's training
+/visionloop/runbook                               docs/on-call.md, where alerts lead
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from include.storage import open_store
 from include.storage.addresses import CARD, clean, run_folder
+from visionloop_airflow import settings
 from visionloop_airflow.links import base_url
 
 OUTPUT_TAG = "visionloop.output"
@@ -111,6 +113,18 @@ def mlflow_run(dag_id: str, run: str) -> Response:
     return RedirectResponse(f"{shown_at}/#/experiments/{found['experiment_id']}/runs/{found['run_id']}")
 
 
+@app.get("/runbook")
+def runbook(user: GetUserDep) -> HTMLResponse:
+    """What to do about an alert; each step has its anchor."""
+    import markdown
+
+    text = (settings.ROOT / "docs" / "on-call.md").read_text()
+    body = markdown.markdown(
+        text, extensions=["fenced_code", "toc"], extension_configs={"toc": {"slugify": lambda name, _: name}}
+    )
+    return page("On call", body, 200)
+
+
 def find_run(tracking: str, output: str) -> Any | None:
     """The info of the run whose output folder is `output`, by MLflow's REST API; None if there is none."""
     with httpx.Client(base_url=f"{tracking}/api/2.0/mlflow", timeout=10) as client:
@@ -123,6 +137,10 @@ def find_run(tracking: str, output: str) -> Any | None:
 
 def notice(title: str, text: str, status: int) -> HTMLResponse:
     """A page with one sentence."""
-    body = f"<h1>{html.escape(title)}</h1><p>{html.escape(text)}</p>"
-    style = "body{font:16px system-ui;margin:4em auto;max-width:40em}"
+    return page(title, f"<h1>{html.escape(title)}</h1><p>{html.escape(text)}</p>", status)
+
+
+def page(title: str, body: str, status: int) -> HTMLResponse:
+    """Of our own words."""
+    style = "body{font:16px/1.5 system-ui;margin:4em auto;max-width:45em}pre{background:#f4f4f4;padding:1em;overflow:auto}"
     return HTMLResponse(f"<!doctype html><title>{html.escape(title)}</title><style>{style}</style>{body}", status_code=status)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator, Context, ResumableJobMixin
-from airflow.sdk.exceptions import AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 from airflow.sdk.log import mask_secret
 
 from include.step.plate import StepPlate
@@ -22,6 +22,7 @@ from include.storage.addresses import CARD, clean, run_folder, task_folder
 from visionloop_airflow import settings
 from visionloop_airflow.links import base_url
 from visionloop_airflow.log_lines import LogLines
+from visionloop_airflow.oncall.failure_note import write_note
 from visionloop_airflow.outcomes import StepLost, raise_outcome
 from visionloop_airflow.outlet_events import read_card, tell
 from visionloop_airflow.refs import RUN_FOLDER
@@ -94,8 +95,14 @@ class StepJob(ResumableJobMixin, BaseOperator):
             ti.xcom_push(key=link.xcom_key, value=link.get_link(self, ti_key=cast("TaskInstanceKey", ti)))
         try:
             self.execute_resumable(context)
-        except AirflowTaskTimeout:
+        except AirflowTaskTimeout as late:
             self.on_kill()
+            write_note(ti.dag_id, ti.run_id, ti.task_id, ti.try_number, late)
+            raise
+        except AirflowSkipException:
+            raise
+        except Exception as error:
+            write_note(ti.dag_id, ti.run_id, ti.task_id, ti.try_number, error)
             raise
         if self.outlets and (events := context.get("outlet_events")) is not None:
             tell(self.outlets, events, read_card(f"{task_folder(ti.dag_id, ti.run_id, ti.task_id)}/{CARD}"))

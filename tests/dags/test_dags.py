@@ -8,6 +8,8 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 
+from visionloop_airflow.oncall.notifier import OnCall
+
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = ROOT / "dags"
 OPERATIONS = ("filter", "exclude", "merge", "transform", "adopt")
@@ -32,7 +34,7 @@ TASKS = {
     "labels__trees": {"ingest_labels", "validate_annotations"},
     "dataset__trees": {"build_dataset"},
     "model__trees": {"train_detector", "pack_model", "evaluate_model", "test_bundle", "promote_model"},
-    "reap_steps": {"reap_steps"},
+    "reap_steps": {"reap_steps", "send_alerts"},
     "storage_audit": {"audit_storage"},
     "dataset_alias": {"move_alias"},
     **{f"dataset_{name}": {"derive_dataset"} for name in OPERATIONS},
@@ -68,6 +70,7 @@ def test_every_dag_says_what_it_is_and_whom_to_ask(bag):
         assert dag.tags
         assert dag.description
         assert dag.max_active_runs == 1
+        assert isinstance(dag.on_failure_callback, OnCall)
         assert all(task.owner not in ("", "airflow") for task in dag.tasks)
 
 

@@ -32,6 +32,8 @@ class Loop:
         for noun, text in (("sources", shapes.SOURCE), ("datasets", shapes.DATASET), ("models", shapes.MODEL % epochs)):
             (definitions / noun).mkdir(parents=True)
             (definitions / noun / "shapes.yaml").write_text(text)
+        (definitions / "alerting").mkdir()
+        (definitions / "alerting" / "oncall.yaml").write_text(shapes.ALERTING)
         os.environ.update({"VISIONLOOP_DEFINITIONS": str(definitions), "VISIONLOOP_HOME": str(self.home.path), **environment})
         self.added = ("VISIONLOOP_DEFINITIONS", "VISIONLOOP_HOME", *environment)
 
@@ -47,9 +49,11 @@ class Loop:
         stacks.down(self.home)
 
     def close(self) -> None:
-        self.api.close()
+        if self.api is not None:  # else it never came up, and that is the error to see
+            self.api.close()
         self.down()
-        for name in (*self.added, *client_environment(self.home, self.stack)):
+        added = client_environment(self.home, self.stack) if self.api is not None else ()
+        for name in (*self.added, *added):
             os.environ.pop(name, None)
 
     @property

@@ -30,6 +30,10 @@ dataset: shapes
 train_detector: {family: centerpoint, epochs: %d, image_px: 96, batch_size: 4}
 promote_model: {min_ap50: 0.0}
 """
+ALERTING = """
+owner: vision-team
+urls_in: VISIONLOOP_ALERT_URLS
+"""
 
 
 def picture(seed: int) -> tuple[bytes, list[dict[str, object]]]:

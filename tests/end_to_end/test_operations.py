@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from include.artifacts import DatasetVersion
 from include.versions import aliases
 from tests.end_to_end.loop import Loop
+from tests.receiver import Chat, chat
 from tests.versions import put_version
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.timeout(600)]
@@ -17,8 +19,14 @@ NEEDED = ("dataset_filter", "dataset_transform", "dataset_alias")
 
 
 @pytest.fixture(scope="module")
-def loop(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    loop = Loop(tmp_path_factory.mktemp("operations"), epochs=1)
+def room() -> Iterator[Chat]:
+    with chat() as room:
+        yield room
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory: pytest.TempPathFactory, room: Chat) -> Any:
+    loop = Loop(tmp_path_factory.mktemp("operations"), epochs=1, VISIONLOOP_ALERT_URLS=room.url)
     try:
         loop.up()
         loop.until(lambda: all(loop.api.has_dag(dag_id) for dag_id in NEEDED), "the operations' DAGs", 120)
@@ -53,10 +61,18 @@ def test_a_filters_version_starts_the_model_dag_and_is_named_in_the_event(loop: 
     ]
 
 
-def test_a_typo_in_the_form_is_said_in_one_line(loop: Loop) -> None:
+def test_a_typo_in_the_form_is_said_in_one_line_and_on_call_hears_it(loop: Loop, room: Chat) -> None:
     state, why = ended(loop, "dataset_filter", version="shapes:v1", where=["site = north"])
     assert state == "failed"
     assert "do.filter.where.0: got 'site = north': Value error, expected <column> ==|!=" in why
+
+    def told() -> list[str]:
+        return [one["message"] for one in room.told if one["title"] == "[error] dataset_filter failed at derive_dataset"]
+
+    (message,) = loop.until(told, "the alert", 60)
+    assert message.startswith(why.split(", expected")[0])
+    assert "shapes: no champion yet: nothing serves" in message
+    assert f"{loop.stack.url('airflow')}/dags/dataset_filter/runs/" in message
 
 
 def test_a_transform_takes_its_parameters_as_they_are(loop: Loop) -> None:

@@ -70,7 +70,7 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setattr(settings, "ROOT", tmp_path / "root")
     monkeypatch.setenv("VISIONLOOP_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("VISIONLOOP_VENVS", str(tmp_path / "venvs"))
-    monkeypatch.setenv("VISIONLOOP_STORE", "s3://bucket")
+    monkeypatch.setenv("VISIONLOOP_STORE", f"file://{tmp_path}/store")
     settings.lock_digest.cache_clear()
     yield tmp_path / "root"
     settings.lock_digest.cache_clear()
@@ -78,7 +78,9 @@ def root(tmp_path, monkeypatch):
 
 def make_context(run_id="manual__2026-01-01T00:00:00+00:00", store=None):
     """What Airflow hands to a task."""
-    ti = SimpleNamespace(dag_id="model__cells", run_id=run_id, task_id="fake", stats_tags={}, xcom_push=lambda **_: None)
+    ti = SimpleNamespace(
+        dag_id="model__cells", run_id=run_id, task_id="fake", try_number=1, stats_tags={}, xcom_push=lambda **_: None
+    )
     run = SimpleNamespace(triggering_user_name="ada", run_type="manual", run_after=datetime(2026, 1, 1))
     return {"ti": ti, "dag_run": run, "task_state_store": StateStore() if store is None else store}
 

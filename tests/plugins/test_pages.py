@@ -28,7 +28,7 @@ def test_a_stranger_sees_nothing(store):
     store.write(KEY, b"<p>secret numbers")
     store.write("datasets/cells/v1.html", b"<p>secret pictures")
     paths = [f"/artifacts/{KEY}", "/mlflow/model__cells/r1", "/artifacts/datasets/cells/v1.html"]
-    paths.append("/dataset_card/model__cells/r1/build_dataset")
+    paths += ["/dataset_card/model__cells/r1/build_dataset", "/runbook"]
     assert len(paths) == len(app.routes)
     for path in paths:
         answer = TestClient(app).get(path)

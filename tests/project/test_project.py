@@ -60,6 +60,11 @@ def test_every_setting_is_documented():
     )
 
 
+def test_on_call_finds_each_step_in_the_runbook():
+    runbook = (ROOT / "docs" / "on-call.md").read_text()
+    assert set(STEPS) <= set(re.findall(r"^### (\w+)$", runbook, re.MULTILINE))
+
+
 def test_rooms_stay_easy_to_live_in():
     for path in tracked("plugins/*.py", "include/*.py", "tasks/*.py", "cli/*.py", "images/*.py"):
         text = path.read_text()

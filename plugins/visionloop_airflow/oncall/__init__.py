@@ -1,0 +1,1 @@
+"""Whoever is on call hears what failed, what it means for production, and where to look."""
