@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
 import obstore
@@ -22,6 +22,9 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 
 from include.errors import ConfigError
 from include.storage.ranges import as_file
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
 
 CHUNK_BYTES = 4 * 2**20
 
@@ -152,18 +155,18 @@ def open_store(url: str, endpoint: str | None = None, within_s: float | None = N
         return Store(url, LocalStore(folder))
     if parts.scheme == "s3" and parts.netloc:
         endpoint = endpoint or environment_endpoint()
-        hasty: dict[str, Any] = {}
-        options: dict[str, Any] = {"allow_http": bool(endpoint and endpoint.startswith("http://"))}
+        retries: RetryConfig | None = None
+        options: ClientConfig = {"allow_http": bool(endpoint and endpoint.startswith("http://"))}
         if within_s is not None:
-            hasty["retry_config"] = {"max_retries": 2, "retry_timeout": timedelta(seconds=within_s)}
-            options |= {"timeout": f"{within_s:g}s", "connect_timeout": f"{within_s:g}s"}
+            retries = {"max_retries": 2, "retry_timeout": timedelta(seconds=within_s)}
+            options["timeout"] = options["connect_timeout"] = f"{within_s:g}s"
         backend = S3Store(
             parts.netloc,
             prefix=parts.path.strip("/") or None,
             endpoint=endpoint,
             region=os.environ.get("AWS_REGION", "us-east-1"),
             client_options=options,
-            **hasty,
+            retry_config=retries,
         )
         return Store(url, backend)
     raise ConfigError(f"VISIONLOOP_STORE: got {url!r}, expected s3://bucket/prefix or file:///folder")

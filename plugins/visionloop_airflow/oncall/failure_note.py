@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 
-from airflow.sdk.log import redact
+from airflow.sdk.log import redact  # type: ignore[attr-defined]  # exported as mask_secret is, but not in __all__
 
 from include.storage.addresses import task_folder
 from visionloop_airflow.oncall.in_time import store_now
