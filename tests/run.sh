@@ -3,25 +3,25 @@
 # Two lanes at once: whole loops mostly wait, and leave a core to the others. Their output comes when they have ended.
 cd "$(dirname "$0")/.." || exit
 export OMP_WAIT_POLICY=PASSIVE # threads that spin while they wait would take the other lane's core
-lane() { # environments -- pytest's arguments
-    failed=
-    while [ "$1" != -- ]; do environments="$environments $1"; shift; done
+failed=
+run() { # environment, pytest's arguments
+    environment=$1
     shift
-    for environment in $environments; do
-        echo "== tests of the $environment environment"
-        "${VISIONLOOP_VENVS:-.venv}/$environment/bin/python" -m pytest tests "$@"
-        status=$?
-        [ $status -eq 0 ] || [ $status -eq 5 ] || failed="$failed $environment" # 5: -k chose none here
-    done
-    [ -z "$failed" ] || { echo "failed in:$failed" >&2; return 1; }
+    echo "== tests of the $environment environment"
+    "${VISIONLOOP_VENVS:-.venv}/$environment/bin/python" -m pytest --durations=10 --durations-min=20 "$@"
+    status=$?
+    [ $status -eq 0 ] || [ $status -eq 5 ] || failed="$failed $environment" # 5: -k chose none here
 }
 loops=$(mktemp)
-trap 'kill $cli 2>/dev/null; rm -f "$loops"' EXIT
-lane cli -- "$@" >"$loops" 2>&1 &
-cli=$!
-lane data torch airflow -- "$@"
-others=$?
-wait $cli
-status=$?
+trap 'kill $lane 2>/dev/null; rm -f "$loops"' EXIT
+(
+    run cli tests/end_to_end "$@"
+    [ -z "$failed" ]
+) >"$loops" 2>&1 &
+lane=$!
+for environment in data torch airflow; do run "$environment" tests "$@"; done
+run cli tests --ignore tests/end_to_end "$@"
+wait $lane || failed="$failed loops"
 cat "$loops"
-[ $status -eq 0 ] && [ $others -eq 0 ]
+[ -z "$failed" ] || echo "failed in:$failed" >&2
+[ -z "$failed" ]
