@@ -15,7 +15,7 @@ from cli.containers import end_containers
 from cli.home import Home, Stack, StackError, choose_ports, client_environment, say
 from cli.services import MARK, Service, airflow_environment, all_services, supervisor_config
 
-READY_WITHIN_S = 180
+READY_WITHIN_S = 300
 
 
 def supervisor(home: Home) -> psutil.Process | None:
