@@ -48,10 +48,19 @@ def heading(text: str, level: int = 2) -> str:
     return f"<h{level}>{escape(text)}</h{level}>"
 
 
+class Markup(str):
+    """HTML already: a cell that is not escaped."""
+
+
+def link(target: str, text: str) -> Markup:
+    return Markup(f"<a href='{escape(target)}'>{escape(text)}</a>")
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
-    """Cells are text; the first column is left-aligned, the others right, unless `kind` is "words"."""
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    """Cells are text or Markup; the first column is left-aligned, the others right, unless `kind` is "words"."""
+    top = "".join(f"<th scope=col>{escape(cell)}</th>" for cell in head)
+    cells = (((cell if isinstance(cell, Markup) else escape(cell)) for cell in row) for row in rows)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in cells)
     return f"<table class='{kind}'><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 

@@ -1,0 +1,122 @@
+"""The first page: at a glance what came in, what teaches and what does not, by which rule, whose it is, and what it looks like."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from include import pages
+from include.drawing import grid
+from include.findings import UNKNOWN
+from tasks.validate_annotations.data_docs.offenders import COLOURS
+from tasks.validate_annotations.data_docs.told import Ruled, Told
+
+PEOPLE = 40  # rows of a table of people or jobs
+DONE = ("set aside", "repaired", "warned")
+
+
+def index(told: Told, figures: Mapping[str, Sequence[str]]) -> bytes:
+    """`figures`: HTML of pictures, by rule."""
+    return pages.page(
+        f"Labels of {told.batch.source}, batch {told.batch.batch_id}",
+        *verdict(told),
+        became(told),
+        *refused(told),
+        pages.heading("Rules"),
+        pages.table(["rule", "expects", "asked of", *DONE, "owner", "suite"], [_rule(told, one) for one in _ordered(told)], "words"),
+        *gallery(told, figures),
+        *people(told, "annotator", "By annotator"),
+        *people(told, "job", "By labelling job"),
+        *behind(told),
+    )  # fmt: skip
+
+
+def verdict(told: Told) -> list[str]:
+    """Does it teach, how much of it, and who decided."""
+    counts = f"{told.annotations_kept:,} of {told.batch.annotations:,} boxes on {told.images_kept:,} of {told.batch.images:,} images"
+    if not told.stopped:
+        return [pages.paragraph(f"{counts} teach.", "verdict")]
+    reasons = "".join(pages.paragraph(reason) for reason in told.stopped)
+    if told.let_through:
+        return [pages.paragraph(f"Stopped, and let through by {told.let_through}. {counts} teach.", "verdict"), reasons]
+    first = pages.paragraph(f"Stopped: nothing of this batch teaches. {counts} would.", "verdict stopped")
+    return [first, reasons]
+
+
+def became(told: Told) -> str:
+    """Images and boxes: how many came in, and what became of them."""
+    kept = {"image": told.images_kept, "annotation": told.annotations_kept}
+    came = {"image": told.batch.images, "annotation": told.batch.annotations}
+    rows = [
+        [name, f"{came[subject]:,}", f"{kept[subject]:,}", *(f"{told.total(done, subject):,}" for done in DONE)]
+        for subject, name in (("image", "images"), ("annotation", "boxes and other labels"))
+    ]
+    return pages.table(["", "came in", "would teach" if told.stopped and not told.let_through else "teach", *DONE], rows)
+
+
+def refused(told: Told) -> list[str]:
+    """Deliveries that nobody could read."""
+    rows = [(one.item, one.refused) for one in told.batch.deliveries if one.refused]
+    return [pages.heading("Deliveries refused whole"), pages.table(["delivery", "why"], rows, "words")] if rows else []
+
+
+def _ordered(told: Told) -> list[Ruled]:
+    """What was broken first, by how often; then what was kept."""
+    return sorted(told.rules, key=lambda one: -told.sums.of["rule"].get(one.name, Counter()).total())
+
+
+def _rule(told: Told, one: Ruled) -> list[str]:
+    counts = [told.count(one.name, done) for done in DONE]
+    name = pages.link(f"#{one.name}", one.name) if one.name in told.first else one.name
+    return [name, one.expected, f"{one.rows:,}", *(f"{count:,}" if count else "–" for count in counts), one.owner, one.suite]
+
+
+def gallery(told: Told, figures: Mapping[str, Sequence[str]]) -> list[str]:
+    """Per broken rule its worst pictures, and the way to all that it found."""
+    broken = [one for one in _ordered(told) if one.name in told.first]
+    if not broken:
+        return []
+    parts = [
+        pages.heading("The worst of each rule"),
+        pages.paragraph("The images with the most findings. Dashed: before it was repaired.", "soft"),
+        f"<div class=dark>{pages.legend(COLOURS)}</div>",
+    ]
+    for one in broken:
+        counts = ", ".join(f"{told.count(one.name, done):,} {done}" for done in (*DONE, "stopped") if told.count(one.name, done))
+        link = pages.link(f"rules/{one.name}.html", "all of them" if len(told.first[one.name]) > 1 else "in full")
+        parts += [
+            f"<h3 id='{one.name}'>{one.name}</h3>",
+            f"<p>Expected {escape(one.expected)}. {counts}: {link}. Owner: {escape(one.owner)}.</p>",
+            grid(figures.get(one.name, ())),
+        ]
+    return parts
+
+
+def people(told: Told, column: str, title: str) -> list[str]:
+    """Whose labels they are: a row each, those with the most findings first."""
+    found = told.sums.most(column)
+    if {name for name, _ in found} <= {UNKNOWN}:
+        return []
+    rows = []
+    for name, counts in found[:PEOPLE]:
+        drawn = told.drawn[column][None if name == UNKNOWN else name]
+        by_done = [sum(count for (subject, how), count in counts.items() if how == done and subject == "annotation") for done in DONE]
+        share = f"{by_done[0] / drawn:.1%}" if drawn else "–"
+        rows.append([name, f"{drawn:,}", *(f"{count:,}" for count in by_done), share])
+    more = [pages.paragraph(f"and {len(found) - PEOPLE:,} more", "soft")] if len(found) > PEOPLE else []
+    return [pages.heading(title), pages.table([column, "labels", *DONE, "share set aside"], rows), *more]
+
+
+def behind(told: Told) -> list[str]:
+    """Where all of it is to be had, and what Great Expectations wrote."""
+    source, batch_id = told.batch.source, told.batch.batch_id
+    command = f"<p>Every finding as a table: <code>visionloop labels rejections {source} --batch {batch_id} --action all</code></p>"
+    links = {one.page: one.page.split("/")[1] for one in told.rules if one.page}
+    rows = [pages.link(target, name) for target, name in links.items()]
+    return [
+        pages.heading("Behind it"),
+        pages.paragraph(f"Suites: {', '.join(told.suites) or 'none'}."),
+        command,
+        *([f"<p>Great Expectations: {', '.join(rows)}</p>"] if rows else []),
+    ]
