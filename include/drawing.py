@@ -80,22 +80,26 @@ def detail(
 
 def window_of(boxes: Iterable[Sequence[float]], width_px: int, height_px: int) -> Window:
     """What to show of a picture: all of it, and of what lies outside up to half of its size; or, where the boxes fill less than
-    a quarter of both its sides, their surroundings.
+    a quarter of both its sides and lie inside, their surroundings.
     """
     corners = [_clipped(box, width_px, height_px) for box in boxes if all(map(math.isfinite, box))]
     if not corners:
         return 0, 0, width_px, height_px
     left, top = (min(one[side] for one in corners) for side in (0, 1))
     right, bottom = (max(one[side] for one in corners) for side in (2, 3))
-    if right - left >= width_px / 4 or bottom - top >= height_px / 4:
+    is_outside = left < 0 or top < 0 or right > width_px or bottom > height_px
+    if is_outside or right - left >= width_px / 4 or bottom - top >= height_px / 4:
         margin = 0.03 * max(width_px, height_px)
         return (
             left - margin if left < 0 else 0, top - margin if top < 0 else 0,
             right + margin if right > width_px else width_px, bottom + margin if bottom > height_px else height_px,
         )  # fmt: skip
     half = max(right - left, bottom - top, min(width_px, height_px) / 8, 8)
-    x, y = (left + right) / 2, (top + bottom) / 2
-    return x - half, y - half, x + half, y + half
+    x, y = (
+        min(max((low + high) / 2 - half, 0), max(0, side - 2 * half))
+        for low, high, side in ((left, right, width_px), (top, bottom, height_px))
+    )
+    return x, y, x + 2 * half, y + 2 * half
 
 
 def _clipped(box: Sequence[float], width_px: int, height_px: int) -> Window:
@@ -134,7 +138,7 @@ def _mark(pen: ImageDraw.ImageDraw, one: Outline, window: Window, scale: float, 
     if one.is_dashed:
         draw_dashed(pen, (x0, y0, x1, y1), one.colour)
     else:
-        pen.rectangle([x0 - 1, y0 - 1, x1 + 1, y1 + 1], outline=CASING, width=width_px + 2)
+        pen.rectangle([x0 - 1, y0 - 1, x1 + 1, y1 + 1], outline=CASING)
         pen.rectangle([x0, y0, x1, y1], outline=one.colour, width=width_px)
     if width_px > 1 and max(x1 - x0, y1 - y0) < RING_PX:
         x, y = (x0 + x1) / 2, (y0 + y1) / 2

@@ -20,7 +20,9 @@ table { border-collapse: collapse; } th, td { padding: .32rem .9rem; border-bott
 th { font-weight: 600; border-bottom: 2px solid var(--ink); } 
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 table.words th, table.words td { text-align: left; overflow-wrap: anywhere; } table.words td:first-child { white-space: nowrap; }
-figcaption { overflow-wrap: anywhere; }
+table.words th { white-space: nowrap; } figcaption { overflow-wrap: anywhere; }
+.stopped { border-left-color: #b3261e; } summary { cursor: pointer; }
+.unseen { background: var(--shade); border: 1px dashed var(--soft); padding: 2.5rem 1rem; text-align: center; }
 td { font-variant-numeric: tabular-nums; } figure { margin: 0; } figure img { max-width: 100%; display: block; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(18rem, 1fr)); gap: 1.2rem; }
 .beside { display: flex; flex-wrap: wrap; gap: 1.2rem 2rem; align-items: flex-start; } .beside svg { max-width: 100%; }

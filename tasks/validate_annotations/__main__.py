@@ -29,7 +29,8 @@ from include.errors import ConfigError
 from include.step.run import StepRun, main
 from include.storage.content import in_threads
 from tasks.validate_annotations.config import ValidateAnnotations
-from tasks.validate_annotations.data_docs import pages
+from tasks.validate_annotations.data_docs.pages import pages
+from tasks.validate_annotations.data_docs.told import Ruled, Table, Told
 from tasks.validate_annotations.pictures import Picture, look
 from tasks.validate_annotations.suite import Suites
 from tasks.validate_annotations.validate import Divided, divide
@@ -74,7 +75,15 @@ def _pictures(step: StepRun[ValidateAnnotations], images: pa.Table) -> dict[str,
 
 def _write_docs(step: StepRun[ValidateAnnotations], batch: LabelBatch, suites: Suites, divided: Divided) -> str:
     """The key of the Data Docs' first page."""
-    for name, content in pages(suites.build_docs(), batch, suites.asked, divided.rejected).items():
+    folder = suites.build_docs()
+    results = {path.parts[-4]: path.relative_to(folder).as_posix() for path in folder.glob("validations/*/*/*/*.html")}
+    told = Told(
+        batch, *(Table(step.content.get(md5)) for md5 in (batch.images_table, batch.annotations_table)),
+        Table(to_parquet(divided.rejected)), divided.images.num_rows, divided.annotations.num_rows,
+        [Ruled(one.rule, one.expected, "reject", step.config.owner, "", one.rows, results[one.question]) for one in suites.asked],
+        suites=(),
+    )  # fmt: skip
+    for name, content in pages(folder, told, step.content.get).items():
         step.store.write(f"{step.output}/data_docs/{name}", content)
     return f"{step.output}/data_docs/index.html"
 

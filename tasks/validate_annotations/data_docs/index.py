@@ -23,8 +23,7 @@ def index(told: Told, figures: Mapping[str, Sequence[str]]) -> bytes:
         *verdict(told),
         became(told),
         *refused(told),
-        pages.heading("Rules"),
-        pages.table(["rule", "expects", "asked of", *DONE, "owner", "suite"], [_rule(told, one) for one in _ordered(told)], "words"),
+        *rules(told),
         *gallery(told, figures),
         *people(told, "annotator", "By annotator"),
         *people(told, "job", "By labelling job"),
@@ -61,15 +60,36 @@ def refused(told: Told) -> list[str]:
     return [pages.heading("Deliveries refused whole"), pages.table(["delivery", "why"], rows, "words")] if rows else []
 
 
+def rules(told: Told) -> list[str]:
+    """Those that were broken; those that all rows keep, folded."""
+    broken = [one for one in _ordered(told) if one.name in told.first]
+    kept = [one for one in told.rules if one.name not in told.first]
+    head, parts = ["rule", "expects", "asked of"], [pages.heading("Rules")]
+    if broken:
+        parts.append(pages.table([*head, *DONE, "owner", "suite"], [_rule(told, one) for one in broken], "words"))
+    if kept:
+        summary = f"{len(kept)} rules that everything keeps" if broken else f"Everything keeps all {len(kept)} rules"
+        rows = [[one.name, one.expected, f"{one.rows:,}", one.suite] for one in kept]
+        parts.append(f"<details><summary>{summary}</summary>{pages.table([*head, 'suite'], rows, 'words')}</details>")
+    return parts
+
+
 def _ordered(told: Told) -> list[Ruled]:
-    """What was broken first, by how often; then what was kept."""
+    """Those with the most findings first."""
     return sorted(told.rules, key=lambda one: -told.sums.of["rule"].get(one.name, Counter()).total())
 
 
 def _rule(told: Told, one: Ruled) -> list[str]:
-    counts = [told.count(one.name, done) for done in DONE]
-    name = pages.link(f"#{one.name}", one.name) if one.name in told.first else one.name
-    return [name, one.expected, f"{one.rows:,}", *(f"{count:,}" if count else "–" for count in counts), one.owner, one.suite]
+    name = pages.link(f"#{one.name}", one.name)
+    return [name, one.expected, f"{one.rows:,}", *(_count(told, one.name, done) for done in DONE), one.owner, one.suite]
+
+
+def _count(told: Told, rule: str, done: str) -> str:
+    """Findings; of images, with how many boxes went with them."""
+    images, others = told.count(rule, done, "image"), told.count(rule, done) - told.count(rule, done, "image")
+    if images and others:
+        return f"{images:,} with {others:,} labels"
+    return f"{images or others:,}" if images or others else "–"
 
 
 def gallery(told: Told, figures: Mapping[str, Sequence[str]]) -> list[str]:
@@ -83,7 +103,7 @@ def gallery(told: Told, figures: Mapping[str, Sequence[str]]) -> list[str]:
         f"<div class=dark>{pages.legend(COLOURS)}</div>",
     ]
     for one in broken:
-        counts = ", ".join(f"{told.count(one.name, done):,} {done}" for done in (*DONE, "stopped") if told.count(one.name, done))
+        counts = ", ".join(f"{_count(told, one.name, done)} {done}" for done in (*DONE, "stopped") if told.count(one.name, done))
         link = pages.link(f"rules/{one.name}.html", "all of them" if len(told.first[one.name]) > 1 else "in full")
         parts += [
             f"<h3 id='{one.name}'>{one.name}</h3>",

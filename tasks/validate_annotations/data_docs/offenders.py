@@ -90,11 +90,12 @@ def figures(found: Worst, read: Callable[[str], bytes]) -> dict[str, list[str]]:
     drawn: dict[str, list[str]] = defaultdict(list)
     room = BYTES
     for (rule, image), rows in found.findings.items():
-        source = _drawn(found, image, rows, read)
+        whole = [row for row in rows if row["subject"] == "image"]  # its labels went with it: that is said once
+        source = _drawn(found, image, whole or rows, read)
         if len(source) < room:
             room -= len(source)
             name = image.rpartition("/")[2]
-            caption = [name, *_lines(rows, found.counts[rule, image])]
+            caption = [name, *_lines(whole or rows, len(whole) or found.counts[rule, image])]
             drawn[rule].append(
                 figure(source, f"{name}: {rule}", *caption) if source.startswith("data:") else _unseen(source, caption)
             )
