@@ -63,7 +63,7 @@ def detail(
             full = opened.size
             window = window_of([one.box for one in marked], *full)
             scale = longer_side_px / max(window[2] - window[0], window[3] - window[1])
-            opened.draft("RGB", (max(1, round(full[0] * scale)), max(1, round(full[1] * scale))))  # a JPEG is decoded smaller
+            opened.draft("RGB", (max(1, round(opened.width * scale)), max(1, round(opened.height * scale))))  # JPEG: smaller
             if opened.width * opened.height > MOST_MEGAPIXELS * 1e6:
                 raise NotDrawable(f"{full[0] * full[1] / 1e6:.0f} megapixels: too large to be drawn here")
             picture = opened.convert("RGB")
