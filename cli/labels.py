@@ -98,7 +98,7 @@ def sources() -> dict[str, str]:
     return kinds
 
 
-def _known(source: str) -> None:
+def known(source: str) -> None:
     """Raises BadInputError."""
     if source not in (kinds := sources()):
         raise BadInputError(
@@ -110,7 +110,7 @@ def _known(source: str) -> None:
 def status(source: Annotated[str | None, typer.Argument(help="only this source, with more")] = None, json: Json = False) -> None:
     """What was seen, taken in, is waiting or was rejected, per source; and how often webhooks were called."""
     if source is not None:
-        _known(source)
+        known(source)
     store, now = open_here(), datetime.now(UTC)
     calls = read_calls(store)
     found = [standing(store, name, kind, calls.get(name, {}), now) for name, kind in sources().items() if source in (None, name)]
@@ -147,7 +147,7 @@ def _shown(name: str, value: Any) -> Any:
 @app.command()
 def sync(source: Annotated[str, typer.Argument(help="a file name in include/sources/, without .yaml")]) -> None:
     """Look at a source now: start its DAG in Airflow and follow it to its end."""
-    _known(source)
+    known(source)
     store, api, dag_id = open_here(), AirflowApi(Home().stack()), f"labels__{source}"
     if api.is_paused(dag_id):
         raise StackError(f"{dag_id} is switched off in Airflow: switch it on at {api.url}/dags/{dag_id}, then sync again")
