@@ -18,16 +18,19 @@ from cli.home import say
 from cli.labels import app, known, sources
 from include.artifacts.tables import FINDINGS
 from include.errors import BadInputError
-from include.findings import DONE, SUMMED, Checking, Sums, checkings, chosen, findings_of
+from include.findings import DONE, SUMMED, UNKNOWN, Checking, Sums, checkings, chosen, findings_of
 from include.storage import ContentStore
 
 ROWS, SUM_ROWS = 20, 15  # shown in a terminal
 SHOWN = ("batch_id", "rule", "image_key", "annotation_id", "got", "action", "annotator", "job")
 # FINDINGS, and which batch it is in
-LEDGER = pa.schema(
-    [("source", pa.string()), ("batch_id", pa.string()), ("checked_at", pa.timestamp("us", "UTC")), ("batch_state", pa.string())]
-    + list(FINDINGS)
-)
+BATCH = [
+    ("source", pa.string()),
+    ("batch_id", pa.string()),
+    ("checked_at", pa.timestamp("us", "UTC")),
+    ("batch_state", pa.string()),
+]
+LEDGER = pa.schema([*BATCH, *FINDINGS])
 
 
 class Action(StrEnum):
@@ -95,9 +98,7 @@ def _actions(wanted: tuple[Action, ...] | list[Action]) -> list[str]:
     return [name for name in DONE if name.split()[0] in wanted]
 
 
-def _rows(
-    found: list[tuple[ContentStore, Checking]], wanted: dict[str, list[str]], only_standing: bool
-) -> Iterator[pa.Table]:
+def _rows(found: list[tuple[ContentStore, Checking]], wanted: dict[str, list[str]], only_standing: bool) -> Iterator[pa.Table]:
     """Of LEDGER, some at a time."""
     for content, one in found:
         head = [one.card.source, one.card.batch_id, one.checked_at, "stopped" if one.is_stopped else "checked"]
@@ -144,15 +145,19 @@ def _show(rows: Iterator[pa.Table], sums: Sums, batches: int) -> None:
     first: list[dict[str, Any]] = []
     for table in rows:
         first += table.slice(0, ROWS - len(first)).to_pylist()
+    of = f"{batches:,} checked batch{'' if batches == 1 else 'es'}"
     if not sums.rows:
-        return say(f"none in {batches:,} checked batches")
+        return say(f"none in {of}")
     for column in SUMMED:
         counted = sums.most(column)
-        lines = [[name, *_three(counts)] for name, counts in counted[:SUM_ROWS]]
-        show_table([column, "images", "labels", "batches"], lines)
-        say(f"  and {len(counted) - SUM_ROWS:,} more\n" if len(counted) > SUM_ROWS else "")
-    show_table([name.replace("_", " ") for name in SHOWN], [["" if row[name] is None else row[name] for name in SHOWN] for row in first])
-    say(f"{sums.rows:,} rows of {batches:,} batches" + (": --parquet FILE has them all" if sums.rows > ROWS else ""))
+        if [name for name, _ in counted] != [UNKNOWN]:
+            lines = [[name, *_three(counts)] for name, counts in counted[:SUM_ROWS]]
+            show_table([column, "images", "labels", "batches"], lines)
+            say(f"  and {len(counted) - SUM_ROWS:,} more\n" if len(counted) > SUM_ROWS else "")
+    show_table(
+        [name.replace("_", " ") for name in SHOWN], [["" if row[name] is None else row[name] for name in SHOWN] for row in first]
+    )
+    say(f"{sums.rows:,} rows of {of}" + (": --parquet FILE has them all" if sums.rows > ROWS else ""))
 
 
 def _three(counts: Any) -> Iterator[int]:

@@ -25,7 +25,14 @@ BLANK = dict.fromkeys(FINDINGS.names)
 
 def label(delivery, number, rule="known_class", action="reject annotation", annotator=None, **more):
     key = {"subject": "annotation", "key": f"{delivery}#{number}", "image_key": f"trees/{delivery}/{number}.png"}
-    said = {"annotation_id": str(number), "rule": rule, "action": action, "owner": "lead", "got": "class Shrub", "expected": "Tree"}
+    said = {
+        "annotation_id": str(number),
+        "rule": rule,
+        "action": action,
+        "owner": "lead",
+        "got": "class Shrub",
+        "expected": "Tree",
+    }
     return BLANK | key | said | {"severity": "error", "annotator": annotator} | more
 
 
@@ -61,7 +68,13 @@ def store(tmp_path, monkeypatch):
     image = BLANK | {"subject": "image", "key": "trees/a/b/9.png", "image_key": "trees/a/b/9.png", "rule": "image_readable",
                      "action": "reject image", "got": "damaged"}  # fmt: skip
     checked(store, 2, [image, label("a/b", 9, "image_readable")], ("a/b",), {f"{1:016x}": ("a/b",)}, day=2)
-    checked(store, 3, [label("c", 1, "box_inside_image", "repair", before="{}", after="{}"), label("c", 2, "odd", "warn")], ("c",), day=3)
+    checked(
+        store,
+        3,
+        [label("c", 1, "box_inside_image", "repair", before="{}", after="{}"), label("c", 2, "odd", "warn")],
+        ("c",),
+        day=3,
+    )
     checked(store, 4, [label("d", 1, job="j1")], ("d",), day=4, source="crowns")
     return store
 
@@ -127,7 +140,7 @@ def test_a_terminal_shows_counts_then_rows(store):
     assert lines[0] == ["rule", "images", "labels", "batches"]
     assert ["known_class", "0", "2", "0"] in lines
     assert ["image_readable", "1", "1", "0"] in lines
-    assert lines[-1] == ["4", "rows", "of", "3", "batches"]
+    assert lines[-1] == ["4", "rows", "of", "3", "checked", "batches"]
     assert "class Shrub" in run("trees").output
 
 
@@ -139,7 +152,10 @@ def test_nothing_rejected_says_so(store):
     ("words", "said"),
     [
         (["oaks"], "source oaks: include/sources/ has no oaks.yaml; the sources are crowns, trees"),
-        (["--batch", "ffff"], "batch ffff: no checked batch has an id that starts so; the last ones are 0000000000000004 (crowns)"),
+        (
+            ["--batch", "ffff"],
+            "batch ffff: no checked batch has an id that starts so; the last ones are 0000000000000004 (crowns)",
+        ),
         (["--parquet", "/no/such/folder/x.parquet"], "--parquet /no/such/folder/x.parquet: cannot be written"),
     ],
     ids=["source", "batch", "file"],
@@ -155,11 +171,15 @@ def test_a_million_findings_need_little_memory(store, tmp_path):
     checked(store, 5, [label("e", number) for number in range(1000)], ("e",), day=5)
     some = pa.Table.from_pylist([label("f", number) for number in range(1000)], FINDINGS)
     md5 = ContentStore(store).put(to_parquet(pa.concat_tables([some] * 1000).combine_chunks()))
-    card = CheckedLabels.load(store, f"labels/trees/checked/{5:016x}.json").model_copy(update={"findings_table": md5, "batch_id": "f"})
+    card = CheckedLabels.load(store, f"labels/trees/checked/{5:016x}.json").model_copy(
+        update={"findings_table": md5, "batch_id": "f"}
+    )
     publish(store, card, "runs/labels__trees/r6/validate_annotations")
     script = "import resource, sys; from cli.__main__ import app\ntry: app()\nexcept SystemExit: pass\n"
     script += "sys.stderr.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))"
     words = ["labels", "rejections", "--parquet", str(tmp_path / "all.parquet")]
-    done = subprocess.run([sys.executable, "-c", script, *words], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
     assert done.stdout.startswith("1,001,")
     assert int(done.stderr) < 400_000  # kB

@@ -1,1 +1,1 @@
-"""What a batch looked like to the checks, for people: an index, pictures of the worst, every finding, Great Expectations' own pages."""
+"""What the checks made of a batch, for people: an index, pictures of the worst, every finding, Great Expectations' pages."""

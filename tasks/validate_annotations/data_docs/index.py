@@ -1,4 +1,4 @@
-"""The first page: at a glance what came in, what teaches and what does not, by which rule, whose it is, and what it looks like."""
+"""The first page: at a glance what came in, what teaches and what does not, by which rule, whose it is, how it looks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def index(told: Told, figures: Mapping[str, Sequence[str]]) -> bytes:
 
 def verdict(told: Told) -> list[str]:
     """Does it teach, how much of it, and who decided."""
-    counts = f"{told.annotations_kept:,} of {told.batch.annotations:,} boxes on {told.images_kept:,} of {told.batch.images:,} images"
+    counts = (
+        f"{told.annotations_kept:,} of {told.batch.annotations:,} boxes on {told.images_kept:,} of {told.batch.images:,} images"
+    )
     if not told.stopped:
         return [pages.paragraph(f"{counts} teach.", "verdict")]
     reasons = "".join(pages.paragraph(reason) for reason in told.stopped)
@@ -121,7 +123,9 @@ def people(told: Told, column: str, title: str) -> list[str]:
     rows = []
     for name, counts in found[:PEOPLE]:
         drawn = told.drawn[column][None if name == UNKNOWN else name]
-        by_done = [sum(count for (subject, how), count in counts.items() if how == done and subject == "annotation") for done in DONE]
+        by_done = [
+            sum(count for (subject, how), count in counts.items() if how == done and subject == "annotation") for done in DONE
+        ]
         share = f"{by_done[0] / drawn:.1%}" if drawn else "–"
         rows.append([name, f"{drawn:,}", *(f"{count:,}" for count in by_done), share])
     more = [pages.paragraph(f"and {len(found) - PEOPLE:,} more", "soft")] if len(found) > PEOPLE else []
@@ -131,7 +135,9 @@ def people(told: Told, column: str, title: str) -> list[str]:
 def behind(told: Told) -> list[str]:
     """Where all of it is to be had, and what Great Expectations wrote."""
     source, batch_id = told.batch.source, told.batch.batch_id
-    command = f"<p>Every finding as a table: <code>visionloop labels rejections {source} --batch {batch_id} --action all</code></p>"
+    command = (
+        f"<p>Every finding as a table: <code>visionloop labels rejections {source} --batch {batch_id} --action all</code></p>"
+    )
     links = {one.page: one.page.split("/")[1] for one in told.rules if one.page}
     rows = [pages.link(target, name) for target, name in links.items()]
     return [

@@ -42,7 +42,9 @@ class Worst:
 
 
 def worst(
-    findings: Callable[[], Iterable[pa.Table]], annotations: Callable[[], Iterable[pa.Table]], images: Callable[[], Iterable[pa.Table]]
+    findings: Callable[[], Iterable[pa.Table]],
+    annotations: Callable[[], Iterable[pa.Table]],
+    images: Callable[[], Iterable[pa.Table]],
 ) -> Worst:
     """Each argument gives the rows of a table (FINDINGS, ANNOTATIONS, IMAGES) from the first on, some at a time."""
     found = Worst(counts=_most(findings()))
