@@ -75,7 +75,7 @@ def detail(
     pen = ImageDraw.Draw(shown)
     for one, width_px in [*((one, 1) for one in others), *((one, LINE_PX) for one in marked)]:
         _mark(pen, one, window, scale, width_px)
-    return _data_uri(shown, quality)
+    return _data_uri(shown, quality, subsampling=0)  # else thin lines lose their colour
 
 
 def window_of(boxes: Iterable[Sequence[float]], width_px: int, height_px: int) -> Window:
@@ -145,9 +145,9 @@ def _mark(pen: ImageDraw.ImageDraw, one: Outline, window: Window, scale: float, 
         pen.ellipse([x - RING_PX, y - RING_PX, x + RING_PX, y + RING_PX], outline=one.colour, width=width_px)
 
 
-def _data_uri(picture: Image.Image, quality: int) -> str:
+def _data_uri(picture: Image.Image, quality: int, subsampling: int = 2) -> str:
     out = io.BytesIO()
-    picture.save(out, "JPEG", quality=quality)
+    picture.save(out, "JPEG", quality=quality, subsampling=subsampling)
     return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 

@@ -82,15 +82,22 @@ def _ordered(told: Told) -> list[Ruled]:
 
 
 def _rule(told: Told, one: Ruled) -> list[str]:
-    name = pages.link(f"#{one.name}", one.name)
-    return [name, one.expected, f"{one.rows:,}", *(_count(told, one.name, done) for done in DONE), one.owner, one.suite]
+    name = pages.link(f"#{one.slug}", one.name)
+    return [
+        name,
+        one.expected,
+        f"{one.rows:,}" if one.rows else "",
+        *(_count(told, one.name, done) for done in DONE),
+        one.owner,
+        one.suite,
+    ]
 
 
 def _count(told: Told, rule: str, done: str) -> str:
     """Findings; of images, with how many boxes went with them."""
     images, others = told.count(rule, done, "image"), told.count(rule, done) - told.count(rule, done, "image")
     if images and others:
-        return f"{images:,} with {others:,} labels"
+        return f"{images:,} with {others:,} label{'' if others == 1 else 's'}"
     return f"{images or others:,}" if images or others else "–"
 
 
@@ -106,9 +113,9 @@ def gallery(told: Told, figures: Mapping[str, Sequence[str]]) -> list[str]:
     ]
     for one in broken:
         counts = ", ".join(f"{_count(told, one.name, done)} {done}" for done in (*DONE, "stopped") if told.count(one.name, done))
-        link = pages.link(f"rules/{one.name}.html", "all of them" if len(told.first[one.name]) > 1 else "in full")
+        link = pages.link(f"rules/{one.slug}.html", "all of them" if len(told.first[one.name]) > 1 else "in full")
         parts += [
-            f"<h3 id='{one.name}'>{one.name}</h3>",
+            f"<h3 id='{one.slug}'>{escape(one.name)}</h3>",
             f"<p>Expected {escape(one.expected)}. {counts}: {link}. Owner: {escape(one.owner)}.</p>",
             grid(figures.get(one.name, ())),
         ]

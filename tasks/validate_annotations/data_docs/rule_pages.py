@@ -8,29 +8,28 @@ from typing import Any
 from include import pages
 from include.findings import DONE
 from tasks.validate_annotations.boxes import SIDES
-from tasks.validate_annotations.data_docs.told import MOST_ROWS, Told
+from tasks.validate_annotations.data_docs.told import MOST_ROWS, Ruled, Told
 
 HEAD = ("image", "label", "class", "got", "done", "before → after", "annotator", "job")
 
 
 def rule_pages(told: Told) -> dict[str, bytes]:
     """By path."""
-    return {f"rules/{rule}.html": rule_page(told, rule, rows) for rule, rows in told.first.items()}
+    broken = [one for one in told.rules if one.name in told.first]
+    return {f"rules/{one.slug}.html": rule_page(told, one, told.first[one.name]) for one in broken}
 
 
-def rule_page(told: Told, rule: str, rows: list[dict[str, Any]]) -> bytes:
+def rule_page(told: Told, rule: Ruled, rows: list[dict[str, Any]]) -> bytes:
     """Its first MOST_ROWS findings."""
-    total = told.sums.of["rule"][rule].total()
-    first = rows[0]
-    expected, owner, suite = (first[name] or "not said" for name in ("expected", "owner", "suite"))
+    total = told.sums.of["rule"][rule.name].total()
     shown = [list(map(str, _cells(row, told.batch.source))) for row in rows]
     more = [pages.paragraph(f"… and {total - MOST_ROWS:,} more", "soft")] if total > MOST_ROWS else []
     used = [place for place, name in enumerate(HEAD) if name in ("image", "got", "done") or any(row[place] for row in shown)]
     table = pages.table([HEAD[place] for place in used], [[row[place] for place in used] for row in shown], "words")
     return pages.page(
-        f"{rule}: {total:,} findings",
-        pages.paragraph(f"Expected {expected}. Owner: {owner}. Suite: {suite}."),
-        f"<p>{pages.link(f'../index.html#{rule}', f'batch {told.batch.batch_id} of {told.batch.source}')}</p>",
+        f"{rule.name}: {total:,} finding{'' if total == 1 else 's'}",
+        pages.paragraph(f"Expected {rule.expected}. Owner: {rule.owner}. Suite: {rule.suite or 'none'}."),
+        f"<p>{pages.link(f'../index.html#{rule.slug}', f'batch {told.batch.batch_id} of {told.batch.source}')}</p>",
         table,
         *more,
     )

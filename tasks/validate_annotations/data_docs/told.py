@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from include.artifacts import LabelBatch
 from include.findings import AT_ONCE, Sums, as_rows, summed
+from include.storage.addresses import clean
 
 MOST_ROWS = 1000  # of each rule: a browser opens it; the Parquet table has them all
 
@@ -28,6 +29,11 @@ class Ruled:
     suite: str
     rows: int
     page: str | None = None
+
+    @property
+    def slug(self) -> str:
+        """Its name in an address."""
+        return clean(self.name)
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,8 @@ class Told:
         for table in self.findings.chunks():
             for rule in table["rule"].unique().to_pylist():
                 self._keep(rule, table)
+        known = {one.name for one in self.rules}
+        self.rules = [*self.rules, *(_from_finding(rows[0]) for rule, rows in self.first.items() if rule not in known)]
         self.drawn = {column: Counter() for column in ("annotator", "job")}
         for table in self.annotations.chunks(*self.drawn):
             for column, counter in self.drawn.items():
@@ -88,3 +96,8 @@ class Told:
     def total(self, done: str, subject: str) -> int:
         """Findings of all rules."""
         return sum(self.count(rule, done, subject) for rule in self.sums.of["rule"])
+
+
+def _from_finding(row: dict[str, Any]) -> Ruled:
+    """Of what asks no row: a gate."""
+    return Ruled(*(row[name] or "" for name in ("rule", "expected", "action", "owner", "suite")), rows=0)
