@@ -34,7 +34,8 @@ class Standing:
 
     `taken_in`: items whose labels stand. `pending`: finished or deleted there, and not taken in as they are now. `waiting`: not
     finished by the team's rule. `refused`: could not be read. `lag_s`: how long the oldest pending item has waited since it was
-    finished. Annotations are counted over all batches, corrected ones too. `unchecked`: batches that were not validated yet.
+    finished. Annotations are counted over all batches, corrected ones too. `unchecked`: batches that were not validated yet, or
+    `stopped` by a rule or gate.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Standing:
     gone: int
     batches: int
     unchecked: int
+    stopped: int
     accepted_annotations: int
     rejected_annotations: int
     rejected_by_rule: dict[str, int]
@@ -65,6 +67,7 @@ def standing(store: Store, source: str, kind: str, webhooks: dict[str, int], now
     states = Counter(one.status for one in ledger.seen.values())
     objects = {entry.key: entry.modified for entry in store.list(ledger.folder)}
     cards = [key for key in objects if key.startswith(f"{ledger.folder}/checked/") and key.endswith(".json")]
+    stops = {key.rpartition("/")[2].removesuffix(".json") for key in objects if key.startswith(f"{ledger.folder}/stopped/")}
     checked = list(in_threads(lambda key: CheckedLabels.load(store, key), cards))
     rules: Counter[str] = Counter()
     for card in checked:
@@ -78,6 +81,7 @@ def standing(store: Store, source: str, kind: str, webhooks: dict[str, int], now
         pending=len(pending), waiting=states["waiting"], skipped=states["skipped"],
         refused=sum(one.refused is not None for one in last), gone=sum(one.is_gone for one in last),
         batches=len(ledger.batches), unchecked=len({b.batch_id for b in ledger.batches} - {c.batch_id for c in checked}),
+        stopped=len(stops - {card.batch_id for card in checked}),
         accepted_annotations=sum(card.annotations_accepted for card in checked),
         rejected_annotations=sum(card.annotations_rejected for card in checked), rejected_by_rule=dict(sorted(rules.items())),
         lag_s=max((max(0.0, (now - one.updated_at).total_seconds()) for one in pending), default=0.0), webhooks=webhooks,

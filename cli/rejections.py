@@ -101,7 +101,7 @@ def _actions(wanted: tuple[Action, ...] | list[Action]) -> list[str]:
 def _rows(found: list[tuple[ContentStore, Checking]], wanted: dict[str, list[str]], only_standing: bool) -> Iterator[pa.Table]:
     """Of LEDGER, some at a time."""
     for content, one in found:
-        head = [one.card.source, one.card.batch_id, one.checked_at, "stopped" if one.is_stopped else "checked"]
+        head = [one.card.source, one.card.batch_id, one.checked_at, one.state]
         for table in findings_of(content, one, only_standing):
             rows = chosen(table, wanted)
             if len(rows):

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from include.artifacts import CheckedLabels, LabelBatch
+from include.artifacts import CheckedLabels, LabelBatch, StoppedLabels
+from include.artifacts.base import CardT
 from include.artifacts.tables import FINDINGS
 from include.storage import ContentStore, Store
 from include.storage.content import in_threads
@@ -33,24 +34,33 @@ UNKNOWN = "not said"
 class Checking:
     """One checking of a batch. `history`: its deliveries whose labels were replaced or withdrawn since."""
 
-    card: CheckedLabels
-    is_stopped: bool = False
+    card: CheckedLabels | StoppedLabels
     history: frozenset[str] = frozenset()
 
     @property
     def checked_at(self) -> datetime:
         return self.card.made_by.ended_at
 
+    @property
+    def state(self) -> str:
+        return "checked" if isinstance(self.card, CheckedLabels) else "stopped"
+
 
 def checkings(store: Store, source: str) -> list[Checking]:
     """The last of every batch of a source, in the order in which they were made."""
-    keys = [entry.key for entry in store.list(f"labels/{source}/checked") if entry.key.endswith(".json")]
-    cards = sorted(in_threads(lambda key: CheckedLabels.load(store, key), keys), key=lambda one: one.made_by.ended_at)
+    stopped = {card.batch_id: card for card in _cards(store, f"labels/{source}/stopped", StoppedLabels)}
+    checked = {card.batch_id: card for card in _cards(store, f"labels/{source}/checked", CheckedLabels)}
+    cards = sorted((stopped | checked).values(), key=lambda card: card.made_by.ended_at)
     replaced: dict[str, set[str]] = defaultdict(set)
     for card in cards:
         for batch_id, deliveries in card.supersedes.items():
             replaced[batch_id].update(deliveries)
-    return [Checking(card, history=frozenset(replaced[card.batch_id])) for card in cards]
+    return [Checking(card, frozenset(replaced[card.batch_id])) for card in cards]
+
+
+def _cards(store: Store, folder: str, kind: type[CardT]) -> list[CardT]:
+    keys = [entry.key for entry in store.list(folder) if entry.key.endswith(".json")]
+    return list(in_threads(lambda key: kind.load(store, key), keys))
 
 
 def delivery_of(image_key: str | None, key: str, source: str, deliveries: Collection[str]) -> str | None:
@@ -69,7 +79,7 @@ def findings_of(content: ContentStore, one: Checking, only_standing: bool) -> It
         yield table.filter(_stands(table, one, names)) if names else table
 
 
-def _deliveries(store: Store, card: CheckedLabels) -> frozenset[str]:
+def _deliveries(store: Store, card: CheckedLabels | StoppedLabels) -> frozenset[str]:
     batch = LabelBatch.load(store, f"labels/{card.source}/batches/{card.batch_id}.json")
     return frozenset(delivery.name for delivery in batch.deliveries)
 

@@ -78,10 +78,11 @@ def may_see_labels(request: Request, user: GetUserDep) -> None:
 
 @app.get("/data_docs/{source}/{batch}", dependencies=[Depends(may_see_labels)])
 def data_docs(source: str, batch: str) -> Response:
-    """To the Data Docs of a checked batch, wherever it was checked."""
-    card = read_card(f"labels/{clean(source)}/checked/{clean(batch)}.json")
+    """To the Data Docs of a batch that was checked, or stopped, wherever that was."""
+    folder, name = f"labels/{clean(source)}", f"{clean(batch)}.json"
+    card = read_card(f"{folder}/checked/{name}") or read_card(f"{folder}/stopped/{name}")
     if card is None:
-        return notice("Not checked", f"There is no checked batch {batch} of {source}: it waits, or it was stopped.", 404)
+        return notice("Not checked yet", f"Of source {source} no batch {batch} was checked.", 404)
     return RedirectResponse(f"{base_url()}/artifacts/{card['data_docs']}")
 
 

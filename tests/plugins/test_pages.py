@@ -115,6 +115,11 @@ def test_a_batch_leads_to_how_it_was_checked(client, store):
     answer = client.get("/data_docs/cells/0a1b")
     assert answer.status_code == 307
     assert answer.headers["location"] == f"http://airflow.example/visionloop/artifacts/{key}"
+    stopped = key.replace("r1", "r2")
+    store.write("labels/cells/stopped/0a1b.json", json.dumps({"kind": "stopped_labels", "data_docs": stopped}).encode())
+    store.write("labels/cells/stopped/0a1c.json", json.dumps({"kind": "stopped_labels", "data_docs": stopped}).encode())
+    assert client.get("/data_docs/cells/0a1b").headers["location"].endswith(key)
+    assert client.get("/data_docs/cells/0a1c").headers["location"].endswith(stopped)
     assert client.get("/data_docs/cells/ffff").status_code == 404
     assert client.get("/data_docs/%2e%2e/ffff").status_code == 404
 

@@ -6,6 +6,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -38,15 +39,15 @@ class Ruled:
 
 @dataclass(frozen=True)
 class Table:
-    """A Parquet file, read some rows at a time."""
+    """A Parquet file, or its bytes, read some rows at a time."""
 
-    data: bytes
+    stored: Path | bytes
 
     def chunks(self, *columns: str) -> Iterator[pa.Table]:
         """Of these columns, or all."""
-        file = pq.ParquetFile(io.BytesIO(self.data))
-        for some in file.iter_batches(AT_ONCE, columns=list(columns) or None):
-            yield pa.Table.from_batches([some])
+        with pq.ParquetFile(io.BytesIO(self.stored) if isinstance(self.stored, bytes) else self.stored) as file:
+            for some in file.iter_batches(AT_ONCE, columns=list(columns) or None):
+                yield pa.Table.from_batches([some])
 
 
 @dataclass

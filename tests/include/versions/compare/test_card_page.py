@@ -122,7 +122,8 @@ def checked(store: Store, number: int, **more: Any) -> str:
     card = CheckedLabels(
         made_by=MADE_BY.model_copy(update={"ended_at": datetime(2026, 1, number, tzinfo=UTC)}), inputs={}, config={},
         source="crowns", batch_id=f"{number:04x}", images_table="a" * 32, annotations_table="a" * 32, findings_table="a" * 32,
-        images_accepted=1, images_rejected=0, annotations_accepted=90, annotations_rejected=10, rejected_by_rule={"known_class": 7, EVIL: 3},
+        images_accepted=1, images_rejected=0, annotations_accepted=90, annotations_rejected=10,
+        rejected_by_rule={"known_class": 7, EVIL: 3},
         repaired_by_rule={"box_inside_image": 4}, warned_by_rule={"odd": 2}, suites=("detector@1",), data_docs=docs, **more,
     )  # fmt: skip
     store.write(card.standing_address, card.to_bytes())
