@@ -19,7 +19,8 @@ p { margin: .4rem 0; max-width: 46rem; } .soft, figcaption { color: var(--soft);
 table { border-collapse: collapse; } th, td { padding: .32rem .9rem; border-bottom: 1px solid var(--line); text-align: right; }
 th { font-weight: 600; border-bottom: 2px solid var(--ink); } 
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
-table.words th, table.words td { text-align: left; overflow-wrap: anywhere; } table.words td:first-child { white-space: nowrap; }
+table.words th, table.words td { text-align: left; overflow-wrap: anywhere; min-width: 4.8rem; }
+table.words td:first-child { white-space: nowrap; }
 table.words th { white-space: nowrap; } figcaption { overflow-wrap: anywhere; }
 .stopped { border-left-color: #b3261e; } summary { cursor: pointer; }
 .unseen { background: var(--shade); border: 1px dashed var(--soft); padding: 2.5rem 1rem; text-align: center; }

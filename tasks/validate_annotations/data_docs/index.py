@@ -8,6 +8,7 @@ from html import escape
 
 from include import pages
 from include.drawing import grid
+from include.findings import DONE as WORDS
 from include.findings import UNKNOWN
 from tasks.validate_annotations.data_docs.offenders import COLOURS
 from tasks.validate_annotations.data_docs.told import Ruled, Told
@@ -23,6 +24,7 @@ def index(told: Told, figures: Mapping[str, Sequence[str]]) -> bytes:
         *verdict(told),
         became(told),
         *refused(told),
+        *whole(told),
         *rules(told),
         *gallery(told, figures),
         *people(told, "annotator", "By annotator"),
@@ -38,7 +40,7 @@ def verdict(told: Told) -> list[str]:
     )
     if not told.stopped:
         return [pages.paragraph(f"{counts} teach.", "verdict")]
-    reasons = "".join(pages.paragraph(reason) for reason in told.stopped)
+    reasons = f"<ul>{''.join(f'<li>{escape(reason)}</li>' for reason in told.stopped)}</ul>"
     if told.let_through:
         return [pages.paragraph(f"Stopped, and let through by {told.let_through}. {counts} teach.", "verdict"), reasons]
     first = pages.paragraph(f"Stopped: nothing of this batch teaches. {counts} would.", "verdict stopped")
@@ -76,9 +78,22 @@ def rules(told: Told) -> list[str]:
     return parts
 
 
+def whole(told: Told) -> list[str]:
+    """What is said of all of it, or of one class, person or job in it."""
+    found = [row for rows in told.first.values() for row in rows if row["subject"] == "batch"]
+    cells = [
+        [row["rule"], row["key"], row["got"] or "", row["expected"] or "", WORDS.get(row["action"], row["action"])]
+        for row in found[:PEOPLE]
+    ]
+    more = [pages.paragraph(f"and {len(found) - PEOPLE:,} more", "soft")] if len(found) > PEOPLE else []
+    head = ["rule", "about", "got", "expected", "done"]
+    return [pages.heading("The batch as a whole"), pages.table(head, cells, "words"), *more] if found else []
+
+
 def _ordered(told: Told) -> list[Ruled]:
-    """Those with the most findings first."""
-    return sorted(told.rules, key=lambda one: -told.sums.of["rule"].get(one.name, Counter()).total())
+    """Those with the most findings first; what is about the batch has its own table."""
+    about_rows = [one for one in told.rules if one.name not in told.first or told.first[one.name][0]["subject"] != "batch"]
+    return sorted(about_rows, key=lambda one: -told.sums.of["rule"].get(one.name, Counter()).total())
 
 
 def _rule(told: Told, one: Ruled) -> list[str]:
@@ -112,7 +127,7 @@ def gallery(told: Told, figures: Mapping[str, Sequence[str]]) -> list[str]:
         f"<div class=dark>{pages.legend(COLOURS)}</div>",
     ]
     for one in broken:
-        counts = ", ".join(f"{_count(told, one.name, done)} {done}" for done in (*DONE, "stopped") if told.count(one.name, done))
+        counts = ", ".join(f"{_count(told, one.name, how)} {how}" for how in DONE if told.count(one.name, how))
         link = pages.link(f"rules/{one.slug}.html", "all of them" if len(told.first[one.name]) > 1 else "in full")
         parts += [
             f"<h3 id='{one.slug}'>{escape(one.name)}</h3>",
@@ -124,7 +139,7 @@ def gallery(told: Told, figures: Mapping[str, Sequence[str]]) -> list[str]:
 
 def people(told: Told, column: str, title: str) -> list[str]:
     """Whose labels they are: a row each, those with the most findings first."""
-    found = told.sums.most(column)
+    found = [(name, counts) for name, counts in told.sums.most(column) if any(subject != "batch" for subject, _ in counts)]
     if {name for name, _ in found} <= {UNKNOWN}:
         return []
     rows = []

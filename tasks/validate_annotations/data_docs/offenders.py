@@ -48,6 +48,8 @@ def worst(
 ) -> Worst:
     """Each argument gives the rows of a table (FINDINGS, ANNOTATIONS, IMAGES) from the first on, some at a time."""
     found = Worst(counts=_most(findings()))
+    if not found.counts:
+        return found
     keys = {image for _, image in found.counts}
     found.findings = {place: [] for place in found.counts}
     for row in _rows(findings(), keys):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from include.artifacts import LabelBatch
@@ -86,8 +87,7 @@ class Told:
     def _keep(self, rule: str, table: pa.Table) -> None:
         kept = self.first.setdefault(rule, [])
         if len(kept) < MOST_ROWS:
-            mask = pa.array([one == rule for one in table["rule"].to_pylist()], pa.bool_())
-            kept += as_rows(table.filter(mask).slice(0, MOST_ROWS - len(kept)))
+            kept += as_rows(table.filter(pc.equal(table["rule"], rule)).slice(0, MOST_ROWS - len(kept)))
 
     def count(self, rule: str, done: str, subject: str | None = None) -> int:
         """Findings of a rule."""
@@ -101,4 +101,5 @@ class Told:
 
 def _from_finding(row: dict[str, Any]) -> Ruled:
     """Of what asks no row: a gate."""
-    return Ruled(*(row[name] or "" for name in ("rule", "expected", "action", "owner", "suite")), rows=0)
+    said = {name: str(row[name] or "") for name in ("expected", "action", "owner", "suite")}
+    return Ruled(name=str(row["rule"]), rows=0, **said)

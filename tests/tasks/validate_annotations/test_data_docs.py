@@ -133,11 +133,15 @@ def test_rule_that_everything_keeps_is_folded_away(make: Make) -> None:
 
 def test_stopped_batch_says_so_first_and_one_let_through_by_whom(make: Make) -> None:
     findings = [finding(0), finding(1, "gate on known_class", "stop", subject="batch", key="0a1b", image_key=None)]
-    made = make([image("1.png")], [label(0)], findings, stopped=["gate on known_class: 50% set aside; at most 2%"])
+    made = make(
+        [image("1.png")], [label(0, annotator="ann")], findings, stopped=["gate on known_class: 50% set aside; at most 2%"]
+    )
     assert "Stopped: nothing of this batch teaches." in made["index.html"]
     assert "gate on known_class: 50% set aside; at most 2%" in made["index.html"]
     assert "would teach" in made["index.html"]
-    assert "<td><a href='#gate_on_known_class'>gate on known_class</a></td>" in made["index.html"]
+    row = "<td>gate on known_class</td><td>0a1b</td><td>class Shrub</td><td>Tree</td><td>stopped</td>"
+    assert "<h2>The batch as a whole</h2>" in made["index.html"]
+    assert row in made["index.html"]
     assert "<td>class Shrub</td><td>stopped</td>" in made["rules/gate_on_known_class.html"]
     through = make([image("1.png")], [label(0)], findings, stopped=["50%"], let_through="ada: a new class list")["index.html"]
     assert "Stopped, and let through by ada: a new class list." in through
