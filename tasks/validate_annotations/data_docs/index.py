@@ -160,11 +160,10 @@ def behind(told: Told) -> list[str]:
     command = (
         f"<p>Every finding as a table: <code>visionloop labels rejections {source} --batch {batch_id} --action all</code></p>"
     )
-    links = {one.page: one.page.split("/")[1] for one in told.rules if one.page}
-    rows = [pages.link(target, name) for target, name in links.items()]
+    links = [pages.link(target, question) for question, target in sorted(told.results.items())]
     return [
         pages.heading("Behind it"),
         pages.paragraph(f"Suites: {', '.join(told.suites) or 'none'}."),
         command,
-        *([f"<p>Great Expectations: {', '.join(rows)}</p>"] if rows else []),
+        *([f"<p>Great Expectations: {', '.join(links)}</p>"] if links else []),
     ]

@@ -16,9 +16,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.checks.annotation_checks import SIDES
 from include.drawing import NotDrawable, Outline, detail, figure
 from include.findings import DONE
-from tasks.validate_annotations.boxes import SIDES
 
 PER_RULE = 6
 PICTURES = 72

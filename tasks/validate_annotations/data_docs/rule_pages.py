@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from include import pages
+from include.checks.annotation_checks import SIDES
 from include.findings import DONE
-from tasks.validate_annotations.boxes import SIDES
 from tasks.validate_annotations.data_docs.told import MOST_ROWS, Ruled, Told
 
 HEAD = ("image", "label", "class", "got", "done", "before → after", "annotator", "job")

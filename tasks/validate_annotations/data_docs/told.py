@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ MOST_ROWS = 1000  # of each rule: a browser opens it; the Parquet table has them
 
 @dataclass(frozen=True)
 class Ruled:
-    """A rule that was asked of so many rows. `action`: what is done with what breaks it; `page`: Great Expectations' result."""
+    """A rule that was asked of so many rows. `action`: what is done with what breaks it."""
 
     name: str
     expected: str
@@ -30,7 +30,6 @@ class Ruled:
     owner: str
     suite: str
     rows: int
-    page: str | None = None
 
     @property
     def slug(self) -> str:
@@ -53,7 +52,7 @@ class Table:
 
 @dataclass
 class Told:
-    """`stopped`: what stopped the batch, in words; none: it teaches. `let_through`: by whom and why, where a person let it.
+    """`results`: Great Expectations' pages, by question. `stopped`: what stopped the batch, in words; none: it teaches. `let_through`: by whom and why, where a person let it.
 
     The tables are IMAGES and ANNOTATIONS as they came, and FINDINGS. `images_kept`, `annotations_kept`: what teaches.
     """
@@ -66,6 +65,7 @@ class Told:
     annotations_kept: int
     rules: Sequence[Ruled]
     suites: Sequence[str]
+    results: Mapping[str, str] = field(default_factory=dict)
     stopped: Sequence[str] = ()
     let_through: str | None = None
     sums: Sums = field(init=False)
