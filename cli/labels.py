@@ -34,7 +34,8 @@ class Standing:
 
     `taken_in`: items whose labels stand. `pending`: finished or deleted there, and not taken in as they are now. `waiting`: not
     finished by the team's rule. `refused`: could not be read. `lag_s`: how long the oldest pending item has waited since it was
-    finished. Annotations are counted over all batches, corrected ones too. `unchecked`: batches that were not validated yet.
+    finished. Annotations are counted over all batches, corrected ones too. `unchecked`: batches that were not validated yet, or
+    `stopped` by a rule or gate.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Standing:
     gone: int
     batches: int
     unchecked: int
+    stopped: int
     accepted_annotations: int
     rejected_annotations: int
     rejected_by_rule: dict[str, int]
@@ -65,6 +67,7 @@ def standing(store: Store, source: str, kind: str, webhooks: dict[str, int], now
     states = Counter(one.status for one in ledger.seen.values())
     objects = {entry.key: entry.modified for entry in store.list(ledger.folder)}
     cards = [key for key in objects if key.startswith(f"{ledger.folder}/checked/") and key.endswith(".json")]
+    stops = {key.rpartition("/")[2].removesuffix(".json") for key in objects if key.startswith(f"{ledger.folder}/stopped/")}
     checked = list(in_threads(lambda key: CheckedLabels.load(store, key), cards))
     rules: Counter[str] = Counter()
     for card in checked:
@@ -78,6 +81,7 @@ def standing(store: Store, source: str, kind: str, webhooks: dict[str, int], now
         pending=len(pending), waiting=states["waiting"], skipped=states["skipped"],
         refused=sum(one.refused is not None for one in last), gone=sum(one.is_gone for one in last),
         batches=len(ledger.batches), unchecked=len({b.batch_id for b in ledger.batches} - {c.batch_id for c in checked}),
+        stopped=len(stops - {card.batch_id for card in checked}),
         accepted_annotations=sum(card.annotations_accepted for card in checked),
         rejected_annotations=sum(card.annotations_rejected for card in checked), rejected_by_rule=dict(sorted(rules.items())),
         lag_s=max((max(0.0, (now - one.updated_at).total_seconds()) for one in pending), default=0.0), webhooks=webhooks,
@@ -98,7 +102,7 @@ def sources() -> dict[str, str]:
     return kinds
 
 
-def _known(source: str) -> None:
+def known(source: str) -> None:
     """Raises BadInputError."""
     if source not in (kinds := sources()):
         raise BadInputError(
@@ -110,7 +114,7 @@ def _known(source: str) -> None:
 def status(source: Annotated[str | None, typer.Argument(help="only this source, with more")] = None, json: Json = False) -> None:
     """What was seen, taken in, is waiting or was rejected, per source; and how often webhooks were called."""
     if source is not None:
-        _known(source)
+        known(source)
     store, now = open_here(), datetime.now(UTC)
     calls = read_calls(store)
     found = [standing(store, name, kind, calls.get(name, {}), now) for name, kind in sources().items() if source in (None, name)]
@@ -147,7 +151,7 @@ def _shown(name: str, value: Any) -> Any:
 @app.command()
 def sync(source: Annotated[str, typer.Argument(help="a file name in include/sources/, without .yaml")]) -> None:
     """Look at a source now: start its DAG in Airflow and follow it to its end."""
-    _known(source)
+    known(source)
     store, api, dag_id = open_here(), AirflowApi(Home().stack()), f"labels__{source}"
     if api.is_paused(dag_id):
         raise StackError(f"{dag_id} is switched off in Airflow: switch it on at {api.url}/dags/{dag_id}, then sync again")

@@ -23,6 +23,8 @@ CHAMPION = "champion"
 OUTPUT_TAG = "visionloop.output"
 BUNDLE_TAG = "visionloop.bundle"
 DATASET_CARD_TAG = "visionloop.dataset_card"  # the key of its page
+CHECKED_LABELS_TAG = "visionloop.checked_labels"  # the keys of the batches that it was made of, the newest first
+TAGGED, LINKED = 60, 6  # of them: a tag is short; the dataset's card has them all
 EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's pages are those for language models
 
 
@@ -35,12 +37,23 @@ class Champion:
 
 
 def dataset_tags(dataset: DatasetVersion) -> dict[str, str]:
-    """The way from a run to the card of its dataset: its key; and a link, where Airflow's address is known."""
-    key = f"datasets/{dataset.name}/{dataset.version}.html"
-    tags = {DATASET_CARD_TAG: key}
+    """The way from a run to the card of its dataset and to the checks of its labels: their keys; and links, where Airflow's
+    address is known.
+    """
+    key, batches = f"datasets/{dataset.name}/{dataset.version}.html", dataset.checked_labels[::-1]
+    tags = {DATASET_CARD_TAG: key} | ({CHECKED_LABELS_TAG: "\n".join(batches[:TAGGED])} if batches else {})
     if shown_at := os.environ.get("VISIONLOOP_PAGES"):
-        tags["mlflow.note.content"] = f"Trained on [{dataset.label}]({shown_at}/artifacts/{key})"
+        links = ", ".join(_data_docs(shown_at, one) for one in batches[:LINKED])
+        more = f" and {len(batches) - LINKED} earlier" if len(batches) > LINKED else ""
+        checks = f". Data Docs of its labels: {links}{more}" if batches else ""
+        tags["mlflow.note.content"] = f"Trained on [{dataset.label}]({shown_at}/artifacts/{key}){checks}"
     return tags
+
+
+def _data_docs(shown_at: str, checked: str) -> str:
+    """A link by the key of a card: where its pages lie, Airflow's server looks up."""
+    _, source, _, batch = checked.removesuffix(".json").split("/")
+    return f"[{source} {batch}]({shown_at}/data_docs/{source}/{batch})"
 
 
 class Lineage:

@@ -19,8 +19,11 @@ p { margin: .4rem 0; max-width: 46rem; } .soft, figcaption { color: var(--soft);
 table { border-collapse: collapse; } th, td { padding: .32rem .9rem; border-bottom: 1px solid var(--line); text-align: right; }
 th { font-weight: 600; border-bottom: 2px solid var(--ink); } 
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
-table.words th, table.words td { text-align: left; overflow-wrap: anywhere; } table.words td:first-child { white-space: nowrap; }
-figcaption { overflow-wrap: anywhere; }
+table.words th, table.words td { text-align: left; overflow-wrap: anywhere; min-width: 4.8rem; }
+table.words td:first-child { white-space: nowrap; }
+table.words th { white-space: nowrap; } figcaption { overflow-wrap: anywhere; }
+.stopped { border-left-color: #b3261e; } summary { cursor: pointer; }
+.unseen { background: var(--shade); border: 1px dashed var(--soft); padding: 2.5rem 1rem; text-align: center; }
 td { font-variant-numeric: tabular-nums; } figure { margin: 0; } figure img { max-width: 100%; display: block; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(18rem, 1fr)); gap: 1.2rem; }
 .beside { display: flex; flex-wrap: wrap; gap: 1.2rem 2rem; align-items: flex-start; } .beside svg { max-width: 100%; }
@@ -48,10 +51,19 @@ def heading(text: str, level: int = 2) -> str:
     return f"<h{level}>{escape(text)}</h{level}>"
 
 
+class Markup(str):
+    """HTML already: a cell that is not escaped."""
+
+
+def link(target: str, text: str) -> Markup:
+    return Markup(f"<a href='{escape(target)}'>{escape(text)}</a>")
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
-    """Cells are text; the first column is left-aligned, the others right, unless `kind` is "words"."""
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    """Cells are text or Markup; the first column is left-aligned, the others right, unless `kind` is "words"."""
+    top = "".join(f"<th scope=col>{escape(cell)}</th>" for cell in head)
+    cells = (((cell if isinstance(cell, Markup) else escape(cell)) for cell in row) for row in rows)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in cells)
     return f"<table class='{kind}'><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 

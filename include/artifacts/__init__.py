@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from include.artifacts.base import Card, CardKind
 from include.artifacts.bundle import Bundle
-from include.artifacts.checked_labels import CheckedLabels
+from include.artifacts.checked_labels import CheckedLabels, LetThrough
 from include.artifacts.checkpoint import Checkpoint, Detection, Reference
 from include.artifacts.dataset_version import DatasetVersion, SplitCount
 from include.artifacts.evaluation_report import EvaluationReport, PairedDifference, Score
@@ -12,6 +12,7 @@ from include.artifacts.label_batch import Agreed, Agreement, Delivery, LabelBatc
 from include.artifacts.label_return import LabelReturn, Returned
 from include.artifacts.parity_report import Check, ParityReport
 from include.artifacts.promotion import Promotion
+from include.artifacts.stopped_labels import StoppedLabels
 from include.artifacts.storage_audit import BrokenVersion, Damage, StorageAudit
 
 KINDS: dict[str, CardKind] = {
@@ -32,6 +33,6 @@ KINDS: dict[str, CardKind] = {
 
 __all__ = [
     "KINDS", "Agreed", "Agreement", "BrokenVersion", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "Damage",
-    "DatasetVersion", "Delivery", "Detection", "EvaluationReport", "LabelBatch", "LabelReturn", "PairedDifference",
-    "ParityReport", "Promotion", "Reference", "Returned", "Score", "SplitCount", "StorageAudit",
+    "DatasetVersion", "Delivery", "Detection", "EvaluationReport", "LabelBatch", "LabelReturn", "LetThrough", "PairedDifference",
+    "ParityReport", "Promotion", "Reference", "Returned", "Score", "SplitCount", "StoppedLabels", "StorageAudit",
 ]  # fmt: skip

@@ -4,6 +4,7 @@
 /visionloop/artifacts/datasets/{dataset}/v{n}.html  the card of a dataset version (v{n}.changes.html: since the one before), for
                                                    those who may see dataset__{dataset} or the DAG that made the version
 /visionloop/dataset_card/{dag}/{run}/{task}        the same, of the version that a task made
+/visionloop/data_docs/{source}/{batch}            how a batch of labels was checked
 /visionloop/mlflow/{dag}/{run}                    the MLflow run of a DAG run's training
 /visionloop/runbook                               docs/on-call.md, where alerts lead
 """
@@ -72,11 +73,26 @@ def dataset_card(dag_id: str, run: str, task: str) -> Response:
     return RedirectResponse(f"{base_url()}/artifacts/datasets/{card['name']}/{card['version']}.html")
 
 
+def may_see_labels(request: Request, user: GetUserDep) -> None:
+    """A source's batches are seen by those who may see its DAG."""
+    requires_access_dag(method="GET", param_dag_id=f"labels__{request.path_params['source']}")(request, user)
+
+
+@app.get("/data_docs/{source}/{batch}", dependencies=[Depends(may_see_labels)])
+def data_docs(source: str, batch: str) -> Response:
+    """To the Data Docs of a batch that was checked, or stopped, wherever that was."""
+    folder, name = f"labels/{clean(source)}", f"{clean(batch)}.json"
+    card = read_card(f"{folder}/checked/{name}") or read_card(f"{folder}/stopped/{name}")
+    if card is None:
+        return notice("Not checked yet", f"Of source {source} no batch {batch} was checked.", 404)
+    return RedirectResponse(f"{base_url()}/artifacts/{card['data_docs']}")
+
+
 def read_card(key: str) -> dict[str, Any] | None:
     """What a card says; None where there is none."""
     try:
         return dict(json.loads(open_store(os.environ["VISIONLOOP_STORE"]).read(key)))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # no such key, or no key at all: dots
         return None
 
 

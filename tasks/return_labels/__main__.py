@@ -24,7 +24,7 @@ from include.labelling.connector import GivesBack, connect
 from include.labelling.sources import web_for
 from include.step.run import StepRun, main
 from tasks.return_labels.config import ReturnLabels
-from tasks.return_labels.objections import Objections, objections
+from tasks.return_labels.objections import Objections, objections, wanted
 from tasks.return_labels.report import boxes_of, report
 
 
@@ -35,10 +35,11 @@ def give_back(step: StepRun[ReturnLabels]) -> LabelReturn:
     items = {delivery.name: delivery.item for delivery in batch.deliveries}
     pages = os.environ.get("VISIONLOOP_PAGES")  # where people see what steps write; by hand, nowhere
     page = f"{pages}/artifacts/{step.output}/report.html" if pages else None
-    rejected = from_parquet(step.content.get(checked.rejected_table)).to_pylist()
-    said = objections(rejected, items, config.source, config.rules, page)
+    found = wanted(step.content.get(checked.findings_table), config.actions)
+    said = objections(found, items, config.source, config.rules, page)
     if not said.of:
-        raise NothingToDo(f"{len(rejected)} rejections, none that an annotator could mend: {dict(said.left_out)}")
+        count = said.left_out.total()
+        raise NothingToDo(f"{count} findings to give back, none that an annotator could mend: {dict(said.left_out)}")
     _write_report(step, batch, said)
     answers = asyncio.run(_tell(config, said))
     for one in answers:

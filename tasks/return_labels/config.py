@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,4 +17,9 @@ class ReturnLabels(BaseModel):
     service: dict[str, Any]
     rules: tuple[str, ...] | None = Field(
         default=None, description="only what broke one of these rules is given back; null: all but what no annotator can mend"
+    )
+    actions: tuple[Literal["reject", "repair", "warn"], ...] = Field(
+        default=("reject",),
+        min_length=1,
+        description="what is given back: what was set aside, what was repaired, what was warned of",
     )

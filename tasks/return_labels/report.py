@@ -25,13 +25,15 @@ def report(
         for number, (one, key) in enumerate(zip(objections, images[item], strict=True)):
             md5 = md5s.get(key or "")
             lines = (f"{one.rule}: got {one.got}; expected {one.expected}", one.picture)
-            if md5 is None or shown >= SHOWN or drawing.unreadable(data := content.get(md5)):
-                figure = "".join(pages.paragraph(line) for line in lines)
-            else:
-                box = boxes.get(f"{key} {one.annotation_id}")
-                outlines = [drawing.Outline(box, COLOUR)] if box is not None else []
-                figure = drawing.figure(drawing.drawn(data, outlines), one.picture, *lines)
+            box = boxes.get(f"{key} {one.annotation_id}")
+            outlines = [drawing.Outline(box, COLOUR)] if box is not None else []
+            try:
+                if md5 is None or shown >= SHOWN:
+                    raise drawing.NotDrawable
+                figure = drawing.figure(drawing.detail(content.get(md5), outlines), one.picture, *lines)
                 shown += 1
+            except drawing.NotDrawable:
+                figure = "".join(pages.paragraph(line) for line in lines)
             parts.append(f"<div id='{escape(item)}-{number}'>{figure}</div>")
     return pages.page(f"Given back to {source}", *parts)
 

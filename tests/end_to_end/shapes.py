@@ -18,6 +18,7 @@ prefix: inbox/shapes
 poll_every_s: 2
 validate_annotations:
   classes: {square: square, disc: disc}
+  gates: [{rules: [known_class], max_share: 0.5, min_rows: 10}]
 """
 DATASET = """
 owner: vision-team
@@ -52,7 +53,7 @@ def picture(seed: int) -> tuple[bytes, list[dict[str, object]]]:
     return out.getvalue(), boxes
 
 
-def deliver(store: Store, name: str, first_seed: int, images: int = 12) -> None:
+def deliver(store: Store, name: str, first_seed: int, images: int = 12, classes: tuple[str, str] = ("square", "disc")) -> None:
     """Put a delivery into inbox/shapes/<name>; its annotation file comes last."""
     content: dict[str, list[dict[str, object]]] = {"images": [], "annotations": []}
     for number in range(images):
@@ -64,5 +65,5 @@ def deliver(store: Store, name: str, first_seed: int, images: int = 12) -> None:
         content["images"].append({"id": number, "file_name": file_name, "group": f"site-{number % 12}", **size})
         for box in boxes:
             content["annotations"].append({"id": len(content["annotations"]) + 1, "image_id": number, **box})
-    categories = [{"id": 1, "name": "square"}, {"id": 2, "name": "disc"}]
+    categories = [{"id": number, "name": name} for number, name in enumerate(classes, 1)]
     store.write(f"inbox/shapes/{name}/annotations.json", json.dumps({**content, "categories": categories}).encode())

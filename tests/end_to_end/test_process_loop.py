@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 
@@ -10,6 +11,7 @@ import psutil
 import pytest
 
 from cli.trace import as_dict, chain
+from include.findings import checkings
 from include.lineage import Lineage
 from include.storage.addresses import ModelName
 from tests.end_to_end import shapes
@@ -92,8 +94,35 @@ def test_in_a_browser_the_red_task_says_why_and_buttons_lead_to_what_was_made(lo
         follow(built, "Dataset card")
         page.get_by_role("heading", name="shapes:v1").wait_for(timeout=60_000)
         assert page.locator("img").count() == 12
+        page.get_by_role("link", name=re.compile("^shapes [0-9a-f]{16}$")).click()
+        page.get_by_role("heading", name="Labels of shapes, batch").wait_for(timeout=60_000)
+        page.goto(data_docs_of_champion())
+        page.get_by_role("heading", name="Labels of shapes, batch").wait_for(timeout=60_000)
         follow(built, "Near duplicates")
         page.get_by_text("none like one of another split").wait_for(timeout=60_000)
+
+
+def data_docs_of_champion():
+    """The address that the champion's training names in MLflow."""
+    run_id = Lineage().model_version(ModelName("shapes", "champion")).run_id
+    return re.search(r"\((http\S+/data_docs/\S+)\)", Lineage().client.get_run(run_id).data.tags["mlflow.note.content"])[1]
+
+
+def test_a_batch_that_a_gate_stops_is_red_teaches_nothing_and_its_button_says_why(loop):
+    shapes.deliver(loop.store, "wrong", first_seed=50, classes=("Quadrat", "Scheibe"))
+    name = ("labels__shapes", "validate_annotations")
+    loop.until(lambda: (one := loop.task(*name)) and one.state == "failed", "a red task")
+    red = loop.task(*name)
+    assert red.try_number == 1
+    assert "stopped by gate on known_class" in loop.api.error_line(red)
+    assert [one.state for one in checkings(loop.store, "shapes")] == ["checked", "stopped"]
+    assert loop.versions() == ["v1"]
+    with logged_in(loop.stack) as page:
+        page.goto(f"{loop.api.url}/dags/{red.dag_id}/runs/{red.run_id}/tasks/{red.task_id}/details")
+        page.goto(page.get_by_role("link", name="Data Docs").get_attribute("href", timeout=60_000))
+        page.get_by_text("Stopped: nothing of this batch teaches.").wait_for(timeout=60_000)
+        assert page.locator("img").count() == 6
+        assert page.get_by_text("class Quadrat").count() > 0
 
 
 def test_a_killed_step_and_a_killed_scheduler_change_nothing_in_the_result(loop):

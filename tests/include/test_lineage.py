@@ -9,7 +9,7 @@ import pytest
 from include.artifacts import DatasetVersion
 from include.artifacts.base import Cost, MadeBy
 from include.errors import ConfigError
-from include.lineage import Champion, Lineage
+from include.lineage import Champion, Lineage, dataset_tags
 from include.storage.addresses import ModelName
 
 pytestmark = pytest.mark.integration
@@ -54,6 +54,22 @@ def test_a_run_leads_to_the_card_of_its_dataset(lineage: Lineage, monkeypatch: p
     monkeypatch.setenv("VISIONLOOP_PAGES", "http://airflow.example/visionloop")
     said = lineage.client.get_run(start(lineage, "described")).data.tags["mlflow.note.content"]
     assert said == "Trained on [trees:v1](http://airflow.example/visionloop/artifacts/datasets/trees/v1.html)"
+
+
+def test_a_run_leads_to_the_checks_of_its_labels_the_newest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISIONLOOP_PAGES", "http://airflow.example/visionloop")
+    checked = tuple(f"labels/crowns/checked/{number:02d}.json" for number in range(9))
+    tags = dataset_tags(DATASET.model_copy(update={"checked_labels": checked}))
+    assert tags["visionloop.checked_labels"].splitlines() == list(reversed(checked))
+    said = tags["mlflow.note.content"]
+    assert "Data Docs of its labels: [crowns 08](http://airflow.example/visionloop/data_docs/crowns/08), [crowns 07](" in said
+    assert said.endswith("[crowns 03](http://airflow.example/visionloop/data_docs/crowns/03) and 3 earlier")
+
+
+def test_tags_of_a_version_made_of_a_thousand_batches_are_short_enough_for_mlflow() -> None:
+    checked = tuple(f"labels/a-source-with-a-rather-long-name/checked/{number:016x}.json" for number in range(1000))
+    tags = dataset_tags(DATASET.model_copy(update={"checked_labels": checked}))
+    assert max(map(len, tags.values())) < 5000
 
 
 def test_training_started_again_continues_its_run(lineage: Lineage) -> None:

@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from include.storage import open_store
-from visionloop_airflow.pages import app, may_see_dag
+from visionloop_airflow.pages import app, may_see_dag, may_see_labels
 
 KEY = "runs/model__cells/r1/evaluate_model/report.html"
 
@@ -19,7 +19,7 @@ def store(tmp_path, monkeypatch):
 
 @pytest.fixture
 def client(store):
-    app.dependency_overrides[may_see_dag] = lambda: None
+    app.dependency_overrides |= {may_see_dag: lambda: None, may_see_labels: lambda: None}
     yield TestClient(app, follow_redirects=False)
     app.dependency_overrides.clear()
 
@@ -28,7 +28,7 @@ def test_a_stranger_sees_nothing(store):
     store.write(KEY, b"<p>secret numbers")
     store.write("datasets/cells/v1.html", b"<p>secret pictures")
     paths = [f"/artifacts/{KEY}", "/mlflow/model__cells/r1", "/artifacts/datasets/cells/v1.html"]
-    paths += ["/dataset_card/model__cells/r1/build_dataset", "/runbook"]
+    paths += ["/dataset_card/model__cells/r1/build_dataset", "/runbook", "/data_docs/cells/1"]
     assert len(paths) == len(app.routes)
     for path in paths:
         answer = TestClient(app).get(path)
@@ -107,6 +107,39 @@ def test_the_card_button_leads_to_the_version_that_the_task_made(client, store):
     assert answer.status_code == 307
     assert answer.headers["location"] == "http://airflow.example/visionloop/artifacts/datasets/cells/v1.html"
     assert client.get("/dataset_card/dataset__cells/r2/build_dataset").status_code == 404
+
+
+def test_a_batch_leads_to_how_it_was_checked(client, store):
+    key = "runs/labels__cells/r1/validate_annotations/data_docs/index.html"
+    store.write("labels/cells/checked/0a1b.json", json.dumps({"kind": "checked_labels", "data_docs": key}).encode())
+    answer = client.get("/data_docs/cells/0a1b")
+    assert answer.status_code == 307
+    assert answer.headers["location"] == f"http://airflow.example/visionloop/artifacts/{key}"
+    stopped = key.replace("r1", "r2")
+    store.write("labels/cells/stopped/0a1b.json", json.dumps({"kind": "stopped_labels", "data_docs": stopped}).encode())
+    store.write("labels/cells/stopped/0a1c.json", json.dumps({"kind": "stopped_labels", "data_docs": stopped}).encode())
+    assert client.get("/data_docs/cells/0a1b").headers["location"].endswith(key)
+    assert client.get("/data_docs/cells/0a1c").headers["location"].endswith(stopped)
+    assert client.get("/data_docs/cells/ffff").status_code == 404
+    assert client.get("/data_docs/%2e%2e/ffff").status_code == 404
+
+
+def test_a_batch_is_seen_by_those_who_may_see_its_sources_dag(store, monkeypatch):
+    from airflow.api_fastapi.core_api import security
+
+    class Manager:
+        def is_authorized_dag(self, *, details, **_):
+            return details.id == "labels__cells"
+
+    monkeypatch.setattr(security, "get_auth_manager", Manager)
+    monkeypatch.setattr(security.DagModel, "get_team_name", lambda dag_id: None)
+    app.dependency_overrides[security.get_user] = lambda: "ada"
+    try:
+        client = TestClient(app)
+        assert client.get("/data_docs/cells/0a1b").status_code == 404  # may see it, and there is none
+        assert client.get("/data_docs/nuclei/0a1b?dag_id=labels__cells").status_code == 403
+    finally:
+        app.dependency_overrides.clear()
 
 
 def test_a_report_is_shown_as_data_not_as_our_own_page(client, store):

@@ -18,6 +18,7 @@ from include.drawing import Outline, drawn, figure, grid, unreadable
 from include.step.step_run import StepRun
 from include.storage import ContentStore, Store
 from include.versions.compare import diff_page
+from include.versions.compare.checks_part import checks_part
 from include.versions.compare.diff import Diff, compare
 from include.versions.compare.diff_tables import BOX, Tables
 from include.versions.compare.distributions import box_charts, label_charts, place_charts
@@ -86,6 +87,7 @@ def render(content: ContentStore, version: DatasetVersion, before: DatasetVersio
         pages.heading("Boxes"), pages.side_by_side(box_charts(images, annotations, version.classes)),
         pages.heading("Where the pictures come from"), pages.side_by_side(place_charts(images)),
         pages.heading("Whose labels"), people(annotations),
+        *checks_part(content.store, version),
         pages.heading("How it was made"), pages.table(["", ""], provenance(version), "words"),
     )  # fmt: skip
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from include.artifacts import LabelReturn
+from include.artifacts.tables import FINDINGS, to_parquet
 from include.errors import ConfigError, NothingToDo
 from include.step.run import StepRun, publish
 from include.storage import Store, open_store
@@ -16,7 +18,7 @@ from tasks.ingest_labels.__main__ import ingest
 from tasks.ingest_labels.config import IngestLabels
 from tasks.return_labels import __main__ as step_module
 from tasks.return_labels.config import ReturnLabels
-from tasks.return_labels.objections import objections
+from tasks.return_labels.objections import objections, wanted
 from tasks.validate_annotations.__main__ import validate
 from tasks.validate_annotations.config import ValidateAnnotations
 from tests.cvat_server import Cvat
@@ -55,7 +57,7 @@ class Orchard:
         place = {"source": "orchard", "kind": "cvat", "service": self.service}
         step = self.step_run("ingest_labels", IngestLabels.model_validate(place), self.store, {}, run)
         batch = publish(self.store, ingest(step), step.output)
-        rules = {"source": "orchard", "owner": "lead", "classes": CLASSES, "min_side_px": 2}
+        rules = {"source": "orchard", "owner": "lead", "classes": CLASSES, "rules": {"box_min_side": {"min_side_px": 2}}}
         address = {"batch": batch.standing_address}
         step = self.step_run("validate_annotations", ValidateAnnotations.model_validate(rules), self.store, address, run)
         return address | {"checked": publish(self.store, validate(step), step.output).standing_address}
@@ -107,7 +109,9 @@ def test_team_chooses_what_annotators_hear_of(orchard: Orchard, cvat: Cvat) -> N
 
 
 def test_nothing_that_an_annotator_could_mend_is_nothing_to_do(orchard: Orchard, cvat: Cvat) -> None:
-    with pytest.raises(NothingToDo, match=r"2 rejections, none that an annotator could mend: \{'box_positive_area': 1, "):
+    with pytest.raises(
+        NothingToDo, match=r"2 findings to give back, none that an annotator could mend: \{'box_positive_area': 1, "
+    ):
         orchard.give_back(orchard.checked(), rules=["known_class"])
     assert not cvat.issues
 
@@ -124,6 +128,7 @@ REJECTED = {
     "image_key": "s/a/b/x.png",
     "annotation_id": "1",
     "rule": "r",
+    "action": "reject annotation",
     "got": "g",
     "expected": "e",
 }
@@ -134,6 +139,32 @@ def test_image_that_is_set_aside_with_its_labels_is_said_once() -> None:
     said = objections([image, REJECTED, {**REJECTED, "key": "a/b#1"}], {"a/b": "item"}, "s", None, None)
     assert [(one.picture, one.annotation_id) for one in said.of["item"]] == [("x.png", None)]
     assert said.left_out == {"r": 2}
+
+
+def test_it_is_said_once_too_where_the_label_comes_first() -> None:
+    image = {**REJECTED, "subject": "image", "key": "s/a/b/x.png", "annotation_id": None}
+    said = objections([REJECTED, image], {"a/b": "item"}, "s", None, None)
+    assert [one.annotation_id for one in said.of["item"]] == [None]
+
+
+FOUND = {
+    "reject": REJECTED,
+    "repair": {**REJECTED, "key": "a/b#1", "annotation_id": "2", "action": "repair", "got": "x 60 to 70"},
+    "warn": {**REJECTED, "key": "a/b#2", "annotation_id": "3", "action": "warn", "got": "99:1"},
+    "stop": {**REJECTED, "key": "batch", "subject": "batch", "action": "stop"},
+}
+
+
+@pytest.mark.parametrize(
+    ("actions", "got"),
+    [(None, ["g"]), (["repair"], ["x 60 to 70 (repaired here)"]), (["reject", "warn"], ["g", "99:1 (taken as it is)"])],
+    ids=["by default what was set aside", "what was repaired", "several"],
+)
+def test_what_goes_back_is_chosen_by_what_was_done(actions: list[str] | None, got: list[str]) -> None:
+    place = {"source": "s", "kind": "cvat", "service": {}} | ({"actions": actions} if actions else {})
+    table = to_parquet(pa.Table.from_pylist(list(FOUND.values()), FINDINGS))
+    said = objections(wanted(table, ReturnLabels.model_validate(place).actions), {"a/b": "item"}, "s", None, None)
+    assert [one.got for one in said.of["item"]] == got
 
 
 def test_label_of_no_picture_is_found_by_its_key() -> None:

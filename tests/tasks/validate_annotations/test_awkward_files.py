@@ -20,6 +20,7 @@ from tasks.validate_annotations.__main__ import validate
 from tasks.validate_annotations.config import ValidateAnnotations
 from tests.deliveries import deliver, picture
 
+STRICT = {"box_min_side": {"min_side_px": 2}}
 CASES = Path(__file__).parents[2] / "cases" / "annotations"
 NAMES = sorted(path.stem for path in CASES.glob("*.json"))
 
@@ -44,17 +45,17 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, step_run: Callable[..., St
     store = open_store(f"file://{folder}")
     first = step_run("ingest_labels", IngestLabels(source="trees", prefix="inbox/trees"), store, {})
     batch = publish(store, ingest(first), first.output)
-    config = ValidateAnnotations(source="trees", owner="lead", classes={"Tree": "Tree", "Dead": "Tree"}, min_side_px=2)
+    config = ValidateAnnotations(source="trees", owner="lead", classes={"Tree": "Tree", "Dead": "Tree"}, rules=STRICT)
     second = step_run("validate_annotations", config, store, {"batch": batch.standing_address})
     checked = validate(second)
-    return lines(store, batch, [checked.images_table, checked.annotations_table, checked.rejected_table])
+    return lines(store, batch, [checked.images_table, checked.annotations_table, checked.findings_table])
 
 
 def lines(store: Store, batch: LabelBatch, tables: list[str]) -> dict[str, list[str]]:
-    images, annotations, rejected = (from_parquet(ContentStore(store).get(md5)).to_pylist() for md5 in tables)
+    images, annotations, findings = (from_parquet(ContentStore(store).get(md5)).to_pylist() for md5 in tables)
     what = {row["image_key"]: "accepted" for row in images}
     what |= {row["annotation_key"]: f"accepted {row['class_name']}" for row in annotations}
-    what |= {row["key"]: f"{row['rule']}: {row['got']}" for row in rejected}
+    what |= {row["key"]: f"{row['rule']}: {row['got']}" for row in findings if row["action"].startswith("reject")}
     said: dict[str, list[str]] = {name: [] for name in NAMES}
     for delivery in batch.deliveries:
         if delivery.refused:

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from include.artifacts import DatasetVersion
+from include.artifacts import CheckedLabels, DatasetVersion, LetThrough
 from include.storage import ContentStore, Store
 from include.versions.compare import card_page
 from include.versions.compare.card_page import make_page, publish_page
 from include.versions.derive import DeriveDataset, derive
-from tests.versions import put_version
+from tests.versions import MADE_BY, put_version
 
 EVIL = "<script>alert(1)</script>'\"&"
 PEOPLE = {"annotator": "ann", "reviewer": "rex", "job": "job-7"}
@@ -113,3 +114,35 @@ def test_an_image_that_cannot_be_drawn_is_left_out_of_the_pictures(store: Store,
             return data[: len(data) // 2] if data.startswith(b"\x89PNG") else data
 
     assert store.read(make_page(Half(store), made)).decode().count("<img ") == 0
+
+
+def checked(store: Store, number: int, **more: Any) -> str:
+    """The address of a card of checked labels."""
+    docs = f"runs/labels__crowns/r{number}/validate_annotations/data_docs/index.html"
+    card = CheckedLabels(
+        made_by=MADE_BY.model_copy(update={"ended_at": datetime(2026, 1, number, tzinfo=UTC)}), inputs={}, config={},
+        source="crowns", batch_id=f"{number:04x}", images_table="a" * 32, annotations_table="a" * 32, findings_table="a" * 32,
+        images_accepted=1, images_rejected=0, annotations_accepted=90, annotations_rejected=10,
+        rejected_by_rule={"known_class": 7, EVIL: 3},
+        repaired_by_rule={"box_inside_image": 4}, warned_by_rule={"odd": 2}, suites=("detector@1",), data_docs=docs, **more,
+    )  # fmt: skip
+    store.write(card.standing_address, card.to_bytes())
+    return card.standing_address
+
+
+def test_a_card_leads_to_how_each_batch_was_checked(store: Store, trees: DatasetVersion) -> None:
+    through = LetThrough(person="ada", reason=EVIL)
+    made_of = (checked(store, 1), checked(store, 2, let_through=through), "labels/crowns/checked/gone.json")
+    shown = page(store, trees.model_copy(update={"checked_labels": made_of}))
+    assert "2 batches: 180 boxes taken, 20 set aside (known_class 14, " in shown
+    assert "1 were stopped, and let through by a person." in shown
+    docs = "../../runs/labels__crowns/r2/validate_annotations/data_docs/index.html"
+    row = f"<td><a href='{docs}'>crowns 0002</a></td><td>2026-01-02 00:00; let through by ada: "
+    assert row in shown
+    assert "<td>90</td><td>10</td><td>4</td><td>2</td><td>detector@1</td>" in shown
+    assert shown.index("crowns 0002") < shown.index("crowns 0001")
+    assert "<script" not in shown
+
+
+def test_a_card_of_what_was_adopted_says_nothing_of_checks(store: Store, trees: DatasetVersion) -> None:
+    assert "How its labels were checked" not in page(store, trees)
