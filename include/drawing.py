@@ -10,6 +10,8 @@ from html import escape
 
 from PIL import Image, ImageDraw
 
+from include.upright import in_rgb
+
 LINE_PX = 2
 DASH_PX = 5
 
@@ -26,7 +28,7 @@ class Outline:
 def drawn(image: bytes, outlines: Iterable[Outline], longer_side_px: int = 400, quality: int = 82) -> str:
     """A JPEG data URI; later outlines lie over earlier ones."""
     with Image.open(io.BytesIO(image)) as opened:
-        picture = opened.convert("RGB")
+        picture = in_rgb(opened)
     scale = longer_side_px / max(picture.size)
     picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
     pen = ImageDraw.Draw(picture)

@@ -15,6 +15,7 @@ from typing import IO
 from PIL import Image, ImageFile
 
 from include.storage.content import in_threads
+from include.upright import upright_size
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 READ_AT_ONCE = 512  # label files that are in memory together
@@ -50,23 +51,21 @@ def harmless(name: object) -> str | None:
 
 
 def size_of(data: bytes) -> tuple[int, int] | None:
-    """Width and height, from the first bytes of an image; None if these bytes do not say yet, or are no image."""
+    """Width and height, upright, from the first bytes of an image; None if these bytes do not say yet, or are no image."""
     parser = ImageFile.Parser()
     try:
         parser.feed(data)
         image = parser.image
-        if image is None:
-            return size_in(io.BytesIO(data))
-        return image.size
+        return size_in(io.BytesIO(data)) if image is None else upright_size(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
 
 
 def size_in(file: IO[bytes]) -> tuple[int, int] | None:
-    """Width and height of an image file, of which little more than the header is read; None for what is no image."""
+    """Width and height, upright, of an image file, of which little more than the header is read; None for what is no image."""
     try:
         with Image.open(file) as image:
-            return image.size
+            return upright_size(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
 
@@ -140,4 +139,4 @@ def local_tree(folder: Path, labels: tuple[str, ...] = ()) -> Tree:
 def _local_size(path: Path) -> tuple[int, int]:
     """Raises OSError for what is no image."""
     with Image.open(path) as image:
-        return image.size
+        return upright_size(image)

@@ -21,16 +21,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pyarrow as pa
-
 from include.artifacts import CheckedLabels, LabelBatch
 from include.artifacts.tables import from_parquet, to_parquet
 from include.errors import ConfigError
 from include.step.run import StepRun, main
-from include.storage.content import in_threads
 from tasks.validate_annotations.config import ValidateAnnotations
 from tasks.validate_annotations.data_docs import pages
-from tasks.validate_annotations.pictures import Picture, look
+from tasks.validate_annotations.pictures import as_seen, look_at_all
 from tasks.validate_annotations.suite import Suites
 from tasks.validate_annotations.validate import Divided, divide
 
@@ -45,14 +42,15 @@ def validate(step: StepRun[ValidateAnnotations]) -> CheckedLabels:
     images = from_parquet(step.content.get(batch.images_table))
     annotations = from_parquet(step.content.get(batch.annotations_table))
     suites = Suites(step.scratch, batch.batch_id, batch.made_by.ended_at)
-    divided = divide(images, annotations, _pictures(step, images), step.config, suites.broken)
+    pictures = look_at_all(step.content.get, images["md5"].unique().to_pylist(), step.config.max_image_megapixels, step.log)
+    divided = divide(images, annotations, pictures, step.config, suites.broken)
     _say(step, divided)
     subjects = Counter(divided.rejected["subject"].to_pylist())
     return step.card(
         CheckedLabels,
         source=batch.source,
         batch_id=batch.batch_id,
-        images_table=step.content.put(to_parquet(divided.images)),
+        images_table=step.content.put(to_parquet(as_seen(divided.images, pictures))),
         annotations_table=step.content.put(to_parquet(divided.annotations)),
         rejected_table=step.content.put(to_parquet(divided.rejected)),
         images_accepted=divided.images.num_rows,
@@ -63,13 +61,6 @@ def validate(step: StepRun[ValidateAnnotations]) -> CheckedLabels:
         data_docs=_write_docs(step, batch, suites, divided),
         supersedes=batch.supersedes,
     )
-
-
-def _pictures(step: StepRun[ValidateAnnotations], images: pa.Table) -> dict[str, Picture]:
-    """Every distinct image of the batch, decoded; Pillow decodes outside Python's lock, so threads use all cores."""
-    hashes = [md5 for md5 in images["md5"].unique().to_pylist() if md5 is not None]
-    seen = in_threads(lambda md5: look(step.content.get(md5), step.config.max_image_megapixels), hashes, threads=4)
-    return dict(zip(hashes, seen, strict=True))
 
 
 def _write_docs(step: StepRun[ValidateAnnotations], batch: LabelBatch, suites: Suites, divided: Divided) -> str:

@@ -125,7 +125,7 @@ def _place(row: Row) -> str:
 
 
 def _size(row: Row) -> str:
-    turned = "; its EXIF orientation turns it by 90°, and the labels seem to be drawn on the turned picture"
+    turned = "; its EXIF orientation turns it by 90°, and the labels seem to be drawn on the pixels as they are stored"
     swapped = row["is_turned"] and row["stated_size"] == f"{row['real_height_px']:g}×{row['real_width_px']:g}"
     return f"{row['real_size']}, stated {row['stated_size']}{turned if swapped else ''}"
 
