@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from include.artifacts.base import Card, CardKind
 from include.artifacts.bundle import Bundle
-from include.artifacts.checked_labels import CheckedLabels
+from include.artifacts.checked_labels import CheckedLabels, LetThrough
 from include.artifacts.checkpoint import Checkpoint, Detection, Reference
 from include.artifacts.dataset_version import DatasetVersion, SplitCount
 from include.artifacts.evaluation_report import EvaluationReport, PairedDifference, Score
@@ -32,6 +32,6 @@ KINDS: dict[str, CardKind] = {
 
 __all__ = [
     "KINDS", "Agreed", "Agreement", "BrokenVersion", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "Damage",
-    "DatasetVersion", "Delivery", "Detection", "EvaluationReport", "LabelBatch", "LabelReturn", "PairedDifference",
+    "DatasetVersion", "Delivery", "Detection", "EvaluationReport", "LabelBatch", "LabelReturn", "LetThrough", "PairedDifference",
     "ParityReport", "Promotion", "Reference", "Returned", "Score", "SplitCount", "StorageAudit",
 ]  # fmt: skip

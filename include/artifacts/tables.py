@@ -58,17 +58,25 @@ ANNOTATIONS = pa.schema(
         ("conflict", pa.string()),  # why another person's label of the same picture stands instead; null: it stands
     ]
 )
-REJECTED = pa.schema(
+# What the checks found: of a row that is set aside one finding that rejects it, of one that teaches any number of others.
+FINDINGS = pa.schema(
     [
-        ("subject", pa.string()),  # "image" or "annotation"
-        ("key", pa.string()),  # image_key or annotation_key
+        ("subject", pa.string()),  # "image", "annotation" or "batch"
+        ("key", pa.string()),  # image_key or annotation_key; of a batch: what in it (a class, an annotator, a job), or its id
         ("image_key", pa.string()),
         ("annotation_id", pa.string()),
         ("rule", pa.string()),
-        ("action", pa.string()),  # "reject annotation" or "reject image"
+        ("action", pa.string()),  # "reject annotation", "reject image", "repair", "warn" or "stop"
         ("owner", pa.string()),  # who is asked to mend it
         ("got", pa.string()),
         ("expected", pa.string()),
+        ("suite", pa.string()),  # name@version of the suite (include/expectations/) that has the rule
+        ("severity", pa.string()),  # "error": it does not teach, or stops the batch; "warning": it teaches
+        ("before", pa.string()),  # JSON object of the columns that a repair changed; null: no repair
+        ("after", pa.string()),  # what they became; null where the row was dropped
+        ("class_name", pa.string()),  # as given
+        ("annotator", pa.string()),
+        ("job", pa.string()),
     ]
 )
 VERSION_IMAGES = pa.schema(

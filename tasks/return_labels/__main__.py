@@ -35,7 +35,8 @@ def give_back(step: StepRun[ReturnLabels]) -> LabelReturn:
     items = {delivery.name: delivery.item for delivery in batch.deliveries}
     pages = os.environ.get("VISIONLOOP_PAGES")  # where people see what steps write; by hand, nowhere
     page = f"{pages}/artifacts/{step.output}/report.html" if pages else None
-    rejected = from_parquet(step.content.get(checked.rejected_table)).to_pylist()
+    findings = from_parquet(step.content.get(checked.findings_table)).to_pylist()
+    rejected = [one for one in findings if one["action"].startswith("reject")]
     said = objections(rejected, items, config.source, config.rules, page)
     if not said.of:
         raise NothingToDo(f"{len(rejected)} rejections, none that an annotator could mend: {dict(said.left_out)}")

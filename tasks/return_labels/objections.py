@@ -1,4 +1,4 @@
-"""From the rejected table to what an annotator is told, item by item."""
+"""From what was rejected to what an annotator is told, item by item."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def objections(
     rules: Collection[str] | None,
     report: str | None,
 ) -> Objections:
-    """`rejected`: rows of REJECTED. `items`: item by the name of its delivery. `report`: where the page with the pictures is."""
+    """`rejected`: rows of FINDINGS. `items`: item by the name of its delivery. `report`: where the page with the pictures is."""
     found, told = Objections(), set[tuple[str, str]]()
     for row in rejected:
         rule, delivery = row["rule"], _delivery(row, source, items)

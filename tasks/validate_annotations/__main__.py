@@ -52,7 +52,7 @@ def validate(step: StepRun[ValidateAnnotations]) -> CheckedLabels:
         batch_id=batch.batch_id,
         images_table=step.content.put(to_parquet(as_seen(divided.images, pictures))),
         annotations_table=step.content.put(to_parquet(divided.annotations)),
-        rejected_table=step.content.put(to_parquet(divided.rejected)),
+        findings_table=step.content.put(to_parquet(divided.rejected)),
         images_accepted=divided.images.num_rows,
         images_rejected=subjects["image"],
         annotations_accepted=divided.annotations.num_rows,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
-from include.artifacts.tables import REJECTED
+from include.artifacts.tables import FINDINGS
 from tasks.validate_annotations.config import ValidateAnnotations
 from tasks.validate_annotations.frames import annotation_frame, image_frame, same_image, with_repeats
 from tasks.validate_annotations.pictures import Picture
@@ -26,7 +26,7 @@ Ask = Callable[[str, pd.DataFrame, Sequence[Rule]], dict[str, list[str]]]
 
 @dataclass(frozen=True)
 class Divided:
-    """Tables IMAGES, ANNOTATIONS (class names as in datasets) and REJECTED: every row of the batch is in exactly one."""
+    """Tables IMAGES, ANNOTATIONS (class names as in datasets) and FINDINGS: every row of the batch is in exactly one."""
 
     images: pa.Table
     annotations: pa.Table
@@ -34,7 +34,7 @@ class Divided:
 
 
 class _Verdicts:
-    """One row of REJECTED per image or annotation set aside, under the first rule that it broke."""
+    """One row of FINDINGS per image or annotation set aside, under the first rule that it broke."""
 
     def __init__(self, ask: Ask, owner: str) -> None:
         self.ask, self.owner = ask, owner
@@ -51,18 +51,21 @@ class _Verdicts:
         return rows.loc[~rows.index.isin(list(broken))]
 
     def reject(self, subject: str, row: Row, rule: str, got: str | None, expected: str | None) -> None:
-        annotation_id, image_key = row.get("annotation_id"), row["image_key"]
         self.rejected.append(
             {
                 "subject": subject,
                 "key": row[f"{subject}_key"],
-                "image_key": image_key if isinstance(image_key, str) else None,
-                "annotation_id": annotation_id if isinstance(annotation_id, str) else None,
+                "image_key": _text(row["image_key"]),
+                "annotation_id": _text(row.get("annotation_id")),
                 "rule": rule,
                 "action": f"reject {subject}",
                 "owner": self.owner,
                 "got": got,
                 "expected": expected,
+                "severity": "error",
+                "class_name": _text(row.get("class_name")),
+                "annotator": _text(row.get("annotator")),
+                "job": _text(row.get("job")),
             }
         )
 
@@ -91,8 +94,13 @@ def divide(
     return Divided(
         _real_sizes(_only(images, "image_key", sound), sound),
         _dataset_classes(_only(annotations, "annotation_key", rows), rows),
-        pa.Table.from_pylist(verdicts.rejected, REJECTED),
+        pa.Table.from_pylist(verdicts.rejected, FINDINGS),
     )
+
+
+def _text(value: object) -> str | None:
+    """Null in a frame may be None or NaN."""
+    return value if isinstance(value, str) else None
 
 
 def _only(table: pa.Table, key: str, rows: pd.DataFrame) -> pa.Table:

@@ -60,7 +60,7 @@ def write_lineage(store: Store, number: int = 1) -> dict[str, str]:
     ref = {"batch": put(store, batch, "labels__trees", run)}
     checked = CheckedLabels(
         made_by=made("validate_annotations", run), inputs=ref, config={}, source="trees", batch_id=tag, images_table=X,
-        annotations_table=X, rejected_table=X, images_accepted=3, images_rejected=0, annotations_accepted=8,
+        annotations_table=X, findings_table=X, images_accepted=3, images_rejected=0, annotations_accepted=8,
         annotations_rejected=1, rejected_by_rule={"known_class": 1}, data_docs="d",
     )  # fmt: skip
     ref = {"labels": put(store, checked, "labels__trees", run)}

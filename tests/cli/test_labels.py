@@ -43,7 +43,7 @@ def take_in(store, number, deliveries):
 def check(store, number, accepted, rejected, rules):
     checked = CheckedLabels(
         made_by=made("validate_annotations", f"r{number}"), inputs={}, config={}, source="trees", batch_id=f"{number:016x}",
-        images_table=X, annotations_table=X, rejected_table=X, images_accepted=1, images_rejected=0,
+        images_table=X, annotations_table=X, findings_table=X, images_accepted=1, images_rejected=0,
         annotations_accepted=accepted, annotations_rejected=rejected, rejected_by_rule=rules, data_docs="d",
     )  # fmt: skip
     publish(store, checked, f"runs/labels__trees/r{number}/validate_annotations")

@@ -12,7 +12,7 @@ import pytest
 
 from include.artifacts import CheckedLabels, DatasetVersion
 from include.artifacts.base import MadeBy
-from include.artifacts.tables import ANNOTATIONS, IMAGES, REJECTED, from_parquet, to_parquet
+from include.artifacts.tables import ANNOTATIONS, FINDINGS, IMAGES, from_parquet, to_parquet
 from include.step.run import StepRun, publish
 from include.storage import ContentStore, Store
 from tasks.build_dataset.__main__ import build
@@ -50,12 +50,12 @@ class Datasets:
              "y_px": 2.5, "width_px": 10.0, "height_px": 8.0, "is_crowd": False, "raw": "{}"}
             for n, seed in enumerate(seed for seed in seeds for _ in range(boxes))
         ]  # fmt: skip
-        rows = ((images, IMAGES), (annotations, ANNOTATIONS), ([], REJECTED))
+        rows = ((images, IMAGES), (annotations, ANNOTATIONS), ([], FINDINGS))
         tables = [content.put(to_parquet(pa.Table.from_pylist(one, schema))) for one, schema in rows]
         card = CheckedLabels(
             made_by=self.made_by.model_copy(update={"ended_at": self.made_by.ended_at + timedelta(minutes=self.batches)}),
             inputs={}, config={}, source=source, batch_id=f"{self.batches:012x}", images_table=tables[0],
-            annotations_table=tables[1], rejected_table=tables[2], images_accepted=len(images), images_rejected=0,
+            annotations_table=tables[1], findings_table=tables[2], images_accepted=len(images), images_rejected=0,
             annotations_accepted=len(annotations), annotations_rejected=0, rejected_by_rule={}, data_docs="",
             supersedes={card.batch_id: (called,) for card in corrects},
         )  # fmt: skip

@@ -47,7 +47,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, step_run: Callable[..., St
     config = ValidateAnnotations(source="trees", owner="lead", classes={"Tree": "Tree", "Dead": "Tree"}, min_side_px=2)
     second = step_run("validate_annotations", config, store, {"batch": batch.standing_address})
     checked = validate(second)
-    return lines(store, batch, [checked.images_table, checked.annotations_table, checked.rejected_table])
+    return lines(store, batch, [checked.images_table, checked.annotations_table, checked.findings_table])
 
 
 def lines(store: Store, batch: LabelBatch, tables: list[str]) -> dict[str, list[str]]:

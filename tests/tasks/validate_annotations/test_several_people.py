@@ -37,7 +37,7 @@ def through(tmp_path: Path, step_run: Callable[..., StepRun[Any]]) -> Callable[.
 
 
 def rejected(store: Store, checked: CheckedLabels) -> dict[str, tuple[str, str]]:
-    rows = from_parquet(ContentStore(store).get(checked.rejected_table)).to_pylist()
+    rows = from_parquet(ContentStore(store).get(checked.findings_table)).to_pylist()
     return {row["key"]: (row["rule"], row["got"]) for row in rows}
 
 
