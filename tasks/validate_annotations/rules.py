@@ -13,6 +13,7 @@ from typing import Any
 from great_expectations import expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
+from include.labelling.files.values import parsed
 from tasks.validate_annotations import expectations as own
 from tasks.validate_annotations.boxes import SIDES
 from tasks.validate_annotations.config import ValidateAnnotations
@@ -91,7 +92,7 @@ def repeated_annotation_rules(config: ValidateAnnotations) -> list[Rule]:
 
 def _raw(row: Row, key: str, nothing: str) -> str:
     """The value as the file had it, shortened: an annotation may hold anything. `nothing`: said of what is no COCO annotation."""
-    raw = json.loads(row["raw"])
+    raw = parsed(row["raw"])
     if not isinstance(raw, dict):
         return f"{key} none: the annotation is {_short(raw)}"
     if raw and COCO_KEYS.isdisjoint(raw):
