@@ -35,6 +35,7 @@ class CheckedLabels(Card):
     images_rejected: int
     annotations_accepted: int
     annotations_rejected: int
+    accepted_by_class: dict[str, int] = Field(default_factory=dict)
     rejected_by_rule: dict[str, int]
     repaired_by_rule: dict[str, int] = Field(default_factory=dict)
     warned_by_rule: dict[str, int] = Field(default_factory=dict)

@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 from include.errors import BadInputError
 from include.storage.adopted import Adopted
 from include.storage.condemned import Condemned
-from include.storage.store import Store
+from include.storage.store import CHUNK_BYTES, Store
 
 T = TypeVar("T")
 R = TypeVar("R")
+WHOLE_BYTES = 64 * 2**20  # a larger file is sent in pieces
 
 
 def md5_of(data: bytes) -> str:
@@ -53,6 +55,32 @@ class ContentStore:
         if not self.store.exists(content_key(md5)):
             self.store.create(content_key(md5), data)
         return md5
+
+    def put_file(self, path: Path) -> str:
+        """The same of a local file, which may be larger than memory."""
+        if path.stat().st_size <= WHOLE_BYTES:
+            return self.put(path.read_bytes())
+        with path.open("rb") as file:
+            md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            self.condemned.spare(md5)
+            if not self.store.exists(content_key(md5)):
+                file.seek(0)
+                self.store.write_chunks(content_key(md5), iter(lambda: file.read(CHUNK_BYTES), b""))
+        return md5
+
+    def to_file(self, md5: str, path: Path) -> Path:
+        """The bytes of what a step wrote, as a local file: they may be more than memory holds. Raises BadInputError as `get` does."""
+        digest = hashlib.md5(usedforsecurity=False)
+        try:
+            with path.open("wb") as file:
+                for chunk in self.store.chunks(content_key(md5)):
+                    digest.update(chunk)
+                    file.write(chunk)
+        except FileNotFoundError:
+            digest = hashlib.md5(usedforsecurity=False)
+        if digest.hexdigest() != md5:
+            path.write_bytes(self.get(md5))  # says what is wrong
+        return path
 
     def get(self, md5: str) -> bytes:
         """The bytes, checked against their name. Raises BadInputError if they are missing or changed."""

@@ -1,12 +1,17 @@
-"""What validate_annotations is told: which classes are known, and how strict to be about boxes."""
+"""What validate_annotations is told: which classes are known, and by which rules labels are checked."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from include.definitions.expectations import Gate, Settings
+from include.definitions.suites import InUse, resolve
 
 
 class ValidateAnnotations(BaseModel):
-    """Section validate_annotations of include/sources/<name>.yaml; the DAG adds source and owner."""
+    """Section validate_annotations of include/sources/<name>.yaml; the DAG adds source, owner and the resolved rules."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -15,15 +20,20 @@ class ValidateAnnotations(BaseModel):
     classes: dict[str, str] = Field(
         min_length=1, description="class name as labelled → class name in datasets; others are set aside"
     )
-    shapes: tuple[str, ...] = Field(
-        default=("box", "rotated_box", "polygon", "ellipse", "mask"),
-        description="shapes that teach a detector, by the box that encloses them; others are kept in the batch and set aside",
+    suites: tuple[str, ...] = Field(
+        default=("detector",), description="of include/expectations/, in order: later ones change earlier"
     )
-    min_side_px: float = Field(default=1, ge=0, description="pixels; a box with a shorter side is a slip of the mouse")
-    edge_tolerance_px: float = Field(
-        default=0.5, ge=0, description="pixels that a box may stick out of its image: tools round; such a box is kept as it is"
+    rules: Settings = Field(default_factory=dict, description="what this source changes: rule → action and parameters")
+    gates: tuple[Gate, ...] = Field(default=(), description="besides those of the suites: shares that stop the batch")
+    in_use: InUse = Field(
+        default_factory=InUse, description="suites and rules put together, when the DAG was made; else by the step"
     )
-    max_duplicate_iou: float = Field(
-        default=0.95, gt=0, le=1, description="of two boxes of one class that overlap by more, the later is set aside"
-    )
-    max_image_megapixels: float = Field(default=150, gt=0, description="a larger image is not decoded: memory is bounded")
+    let_through_because: str = Field(default="", description="why a batch that a rule or gate stops may teach nevertheless")
+
+    @model_validator(mode="after")
+    def _resolved(self) -> Self:
+        """By hand nobody has put the rules together. Raises ConfigError."""
+        if not self.in_use.rules:
+            chosen: dict[str, Any] = self.model_dump(include={"classes", "suites", "rules", "gates"})
+            object.__setattr__(self, "in_use", resolve(chosen, self.source))
+        return self

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from include.artifacts import LabelBatch
-from tasks.validate_annotations.suite import Asked
+from include.checks.asking import Asked
 
 STYLE = (Path(__file__).parent / "data_docs.css").read_text()
 REMOTE = re.compile(r"<script\b.*?</script>|<link\b[^>]*>|<img\b[^>]*>", re.DOTALL)

@@ -1,73 +1,133 @@
-"""What the rules look at: one row per image, one row per annotation (pandas)."""
+"""What the rules look at: one row per image, one row per annotation (pandas), in columns that are small."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
+from itertools import count
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from include.artifacts.tables import to_frame
-from tasks.validate_annotations.boxes import duplicate_of
+from include.artifacts.tables import ANNOTATIONS
+from include.checks.annotation_checks import SIDES
+from include.checks.checks import CHECKS
+from include.definitions.suites import RuleInUse
 from tasks.validate_annotations.pictures import Picture
 
-
-def image_frame(images: pa.Table, pictures: Mapping[str, Picture]) -> pd.DataFrame:
-    """The IMAGES table with what the pictures really are: `decode_problem`, `real_size`, `stated_size`; indexed by image_key."""
-    frame = to_frame(images).set_index("image_key", drop=False)
-    looks = [pictures.get(md5) if isinstance(md5, str) else None for md5 in frame["md5"]]
-    readable = [look if look is not None and look.problem is None else None for look in looks]
-    frame["decode_problem"] = _objects([look.problem if look else None for look in looks], frame)
-    frame["real_width_px"] = [look.width_px if look else np.nan for look in readable]
-    frame["real_height_px"] = [look.height_px if look else np.nan for look in readable]
-    frame["real_size"] = _objects([look.size if look else None for look in readable], frame)
-    frame["is_turned"] = [bool(look and look.turned) for look in readable]
-    sides = zip(frame["width_px"], frame["height_px"], strict=True)
-    frame["stated_size"] = _objects(
-        [f"{width:g}×{height:g}" if width == width and height == height else None for width, height in sides], frame
-    )
-    return frame
+Ints = NDArray[np.int64]
+WORDS = ("shape", "class_name", "conflict", "attributes", "guideline", "annotator", "job")  # of annotations: few different ones
+ALWAYS = {"annotation_key", "annotation_id", "image_key", "class_name", "is_crowd", "annotator", "job", *SIDES}
 
 
-def same_image(images: pd.DataFrame) -> pd.Series:
-    """For each image row that another one stands for, the key of that one; else null.
+class Places:
+    """Where in the table of images a key is, found by hash and confirmed by the key itself."""
+
+    def __init__(self, keys: pa.ChunkedArray) -> None:
+        self.keys = keys
+        for salt in count():
+            self.salt = f"{salt:016d}"
+            hashes = hashes_of(keys, self.salt)
+            self.order = np.argsort(hashes, kind="stable")
+            self.hashes = hashes[self.order]
+            if len(np.unique(self.hashes)) == len(keys):
+                return
+            if salt == 3:
+                raise ValueError("two images of the batch have the same image_key")
+
+    def of(self, keys: pa.ChunkedArray) -> Ints:
+        """-1 for null and for what is no image of the batch."""
+        words = keys.combine_chunks().dictionary_encode()
+        wanted = words.dictionary
+        at = np.searchsorted(self.hashes, hashes_of(wanted, self.salt)).clip(max=max(0, len(self.order) - 1))
+        places = self.order[at] if len(self.order) else np.zeros(len(wanted), np.int64)
+        is_it = np.zeros(len(wanted), np.bool_)
+        if len(self.order) and len(wanted):
+            is_it = np.asarray(pa.compute.equal(self.keys.take(pa.array(places)), wanted))
+        codes = words.indices.fill_null(len(wanted)).to_numpy()
+        return np.append(np.where(is_it, places, -1), -1)[codes]
+
+
+def hashes_of(texts: pa.Array | pa.ChunkedArray, salt: str) -> NDArray[np.uint64]:
+    """64 bits of each."""
+    parts = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
+    found = [pd.util.hash_array(part.to_numpy(zero_copy_only=False), hash_key=salt, categorize=False) for part in parts]
+    return np.concatenate(found) if found else np.empty(0, np.uint64)
+
+
+def words(column: pa.ChunkedArray) -> pd.Series:
+    """As categories: each different text once."""
+    encoded = column.combine_chunks().dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy()
+    return pd.Series(pd.Categorical.from_codes(codes, categories=pd.Index(encoded.dictionary.to_pylist(), dtype=object)))
+
+
+def image_frame(images: pa.Table, pictures: Mapping[str, Picture] | None, rules: Collection[RuleInUse]) -> pd.DataFrame:
+    """Of IMAGES, with what the pictures really are; None: they were not looked at, and are as the labels state."""
+    frame = pd.DataFrame({"row": np.arange(len(images)), "is_missing": images["md5"].is_null().to_numpy()})
+    frame["attributes"] = words(images["attributes"])
+    for side in ("width_px", "height_px"):
+        frame[side] = frame[f"real_{side}"] = images[side].to_numpy()
+    frame["is_damaged"] = frame["is_turned"] = np.zeros(len(images), np.bool_)
+    if pictures is not None:
+        seen = [pictures.get(md5) if md5 is not None else None for md5 in images["md5"].to_pylist()]
+        sound = [one if one is not None and one.problem is None else None for one in seen]
+        frame["is_damaged"] = np.array([bool(one and one.problem) for one in seen], np.bool_)
+        frame["is_turned"] = np.array([bool(one and one.turned) for one in sound], np.bool_)
+        frame["real_width_px"] = np.array([one.width_px if one else np.nan for one in sound], np.float64)
+        frame["real_height_px"] = np.array([one.height_px if one else np.nan for one in sound], np.float64)
+    return with_stock_columns(frame, images, rules, "image")
+
+
+def same_image(images: pa.Table, sound: pd.DataFrame) -> Ints:
+    """For each sound image the row of another one that stands for it; else -1.
 
     Within a delivery the first stands; between deliveries the later, as a later batch would: so it does not matter whether
     two deliveries came in one batch or in two.
     """
-    firsts = images.drop_duplicates(["md5", "delivery"], keep="first")
-    standing = firsts.drop_duplicates("md5", keep="last").set_index("md5")["image_key"]
-    stands = images["md5"].map(standing)
-    return stands.astype(object).where(stands != images["image_key"], None)
+    rows = sound["row"].to_numpy()
+    some = images.select(["md5", "delivery"]).take(pa.array(rows))
+    keys = pd.DataFrame({"md5": words(some["md5"]).cat.codes, "delivery": words(some["delivery"]).cat.codes, "row": rows})
+    firsts = keys.drop_duplicates(["md5", "delivery"], keep="first")
+    standing = firsts.drop_duplicates("md5", keep="last").set_index("md5")["row"]
+    stands = keys["md5"].map(standing).to_numpy(np.int64)
+    return np.where(stands == rows, -1, stands)
 
 
-def annotation_frame(annotations: pa.Table, images: pd.DataFrame, classes: Mapping[str, str]) -> pd.DataFrame:
-    """The ANNOTATIONS table with its image's real size and delivery, and its class in datasets; indexed by annotation_key."""
-    frame = to_frame(annotations)
-    frame = frame.assign(
-        **{name: None for name in ("shape", "conflict") if name not in frame}
-    )  # batches made before these were kept
-    frame = frame.set_index("annotation_key", drop=False)
-    sizes = images[["real_width_px", "real_height_px"]]
-    frame = frame.join(sizes, on="image_key")
-    frame["delivery"] = [key.rpartition("#")[0] for key in frame["annotation_key"]]
-    frame["dataset_class"] = frame["class_name"].map(dict(classes))
-    # null is not unexpected to a stock expectation: an undefined category needs a word of its own
-    frame["given_class"] = frame["class_name"].astype(object).where(frame["class_name"].notna(), "(undefined category)")
+def annotation_frame(part: pa.Table, first: int, at: Ints, images: pd.DataFrame, rules: Collection[RuleInUse]) -> pd.DataFrame:
+    """Of a part of ANNOTATIONS that begins at row `first`, with the real sizes of their images, which are `at` these rows."""
+    frame: dict[str, Any] = {"row": np.arange(first, first + len(part)), "image_at": at}
+    frame |= {side: part[side].to_numpy() for side in SIDES}
+    for side in ("real_width_px", "real_height_px"):
+        frame[side] = np.append(images[side].to_numpy(np.float64), np.nan)[at]
+    frame["is_crowd"] = part["is_crowd"].fill_null(False).to_numpy()
+    frame |= {name: words(part[name]) for name in WORDS if name in part.column_names}
+    frame |= {name: part[name].to_pandas().astype(object) for name in ("geometry", "raw") if name in part.column_names}
+    return with_stock_columns(pd.DataFrame(frame), part, rules, "annotation")
+
+
+def columns_for(rules: Collection[RuleInUse]) -> set[str]:
+    """Of ANNOTATIONS, those that the rules look at."""
+    told = {column for rule in rules for column in (CHECKS[rule.name].columns if not rule.expect else stock_columns(rule))}
+    more = {"attributes"} if any(rule.expect for rule in rules) else set()
+    return (ALWAYS | told | more) & set(ANNOTATIONS.names)
+
+
+def stock_columns(rule: RuleInUse) -> list[str]:
+    """That a stock expectation is told of."""
+    said = [value for key, value in rule.parameters.items() if key.startswith("column")]
+    return [name for one in said for name in (one if isinstance(one, list) else [one])]
+
+
+def with_stock_columns(frame: pd.DataFrame, table: pa.Table, rules: Collection[RuleInUse], subject: str) -> pd.DataFrame:
+    """With what stock expectations look at and checks do not: a column of the table, or one of the attributes."""
+    for name in {name for rule in rules if rule.expect and rule.rule.subject == subject for name in stock_columns(rule)}:
+        if name in table.column_names:
+            frame[name] = table[name].to_pandas().astype(object)
+        elif name not in frame:
+            said = [json.loads(one).get(name) for one in frame["attributes"].cat.categories]
+            frame[name] = np.array([*said, None], dtype=object)[frame["attributes"].cat.codes.to_numpy()]
     return frame
-
-
-def repeated_ids(annotations: pd.DataFrame) -> pd.Series:
-    """For each row whose id was used before in its delivery, the annotation_key of the first; else null."""
-    first = annotations.groupby(["delivery", "annotation_id"])["annotation_key"].transform("first")
-    return first.astype(object).where(annotations["annotation_id"].notna() & (first != annotations["annotation_key"]), None)
-
-
-def with_repeats(annotations: pd.DataFrame, max_iou: float) -> pd.DataFrame:
-    """The rows with `same_id_as` and `same_box_as`: keys of the earlier ones that they repeat."""
-    return annotations.assign(same_id_as=repeated_ids(annotations), same_box_as=duplicate_of(annotations, max_iou))
-
-
-def _objects(values: list[str | None], frame: pd.DataFrame) -> pd.Series:
-    return pd.Series(values, index=frame.index, dtype=object)

@@ -26,6 +26,7 @@ from include.versions.progress import told
 
 # Named, because Pillow else tries every format it knows, one of which (EPS) starts another program.
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "PPM")
+PIXELS_AT_ONCE = 150_000_000  # some 600 MB while they are decoded
 Image.MAX_IMAGE_PIXELS = None  # look() has its own limit, which sets one image aside instead of warning
 
 
@@ -90,17 +91,17 @@ def look_at_all(
 ) -> dict[str, Picture]:
     """By md5, each decoded once, however many rows have it. Twice as many threads as cores: half may wait for the network."""
     wanted = [md5 for md5 in dict.fromkeys(md5s) if md5 is not None]
-    memory = Memory(max_megapixels * 1e6)
+    memory = Memory(PIXELS_AT_ONCE)
     found = as_they_end(lambda md5: (md5, look(read(md5), max_megapixels, memory)), wanted, 2 * len(os.sched_getaffinity(0)))
     return dict(told(found, len(wanted), log, "pictures checked"))
 
 
 def as_seen(images: pa.Table, pictures: Mapping[str, Picture]) -> pa.Table:
-    """The IMAGES table with the hashes and brightness of its pictures, all of them readable."""
-    seen = [pictures[md5] for md5 in images["md5"].to_pylist()]
+    """The IMAGES table with the hashes and brightness of its pictures; null where there is none, or it cannot be read."""
+    seen = [pictures.get(md5) for md5 in images["md5"].to_pylist()]
     columns = {
-        "phash": pa.array([one.phash for one in seen], pa.string()),
-        "brightness": pa.array([one.brightness for one in seen], pa.float64()),
+        "phash": pa.array([one and one.phash for one in seen], pa.string()),
+        "brightness": pa.array([one and one.brightness for one in seen], pa.float64()),
     }
     for name, column in columns.items():  # a batch made before there were hashes lacks the column
         at = images.schema.get_field_index(name)

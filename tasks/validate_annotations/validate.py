@@ -1,120 +1,112 @@
-"""Divide a batch: what may teach, and what is set aside with the rule that it broke. Nothing is dropped, nothing repaired."""
+"""Divide a batch: what may teach, as it is or repaired, and what is set aside; and say what was found. Nothing is lost.
+
+Annotations are read twice, part by part. The first reading judges each by itself, and lays aside what it takes to find those that
+were made twice; the second judges these, and writes. Memory: a part, the images, 12 bytes for each annotation, and what is in one
+bucket of those laid aside. It is the work of one process: Spark, which Great Expectations also runs on, or a mapped task per
+delivery would spread the first reading over machines; what is beside one another would still have to come together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
-import pandas as pd
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from include.artifacts.tables import FINDINGS
+from include.artifacts.tables import ANNOTATIONS, FINDINGS, IMAGES
+from tasks.validate_annotations.batch import Parent, about_batch
 from tasks.validate_annotations.config import ValidateAnnotations
-from tasks.validate_annotations.frames import annotation_frame, image_frame, same_image, with_repeats
+from tasks.validate_annotations.findings import Findings, table_of
+from tasks.validate_annotations.first_reading import FirstReading
+from tasks.validate_annotations.gates import passed, stopped_by
+from tasks.validate_annotations.images import Images
 from tasks.validate_annotations.pictures import Picture
-from tasks.validate_annotations.rules import (
-    Row,
-    Rule,
-    annotation_rules,
-    image_rules,
-    repeated_annotation_rules,
-    same_image_rules,
-)
+from tasks.validate_annotations.second_reading import SecondReading
+from tasks.validate_annotations.stream import Parts, Writer, parts_of_file
+from tasks.validate_annotations.verdicts import Ask, Rules
 
-Ask = Callable[[str, pd.DataFrame, Sequence[Rule]], dict[str, list[str]]]
+Counts = Counter[tuple[str, str, str]]  # subject, action, rule
 
 
-@dataclass(frozen=True)
+@dataclass
 class Divided:
-    """Tables IMAGES, ANNOTATIONS (class names as in datasets) and FINDINGS: every row of the batch is in exactly one."""
+    """Parquet files of IMAGES, ANNOTATIONS (class names as in datasets, boxes as repaired) and FINDINGS, and their numbers.
 
-    images: pa.Table
-    annotations: pa.Table
-    rejected: pa.Table
+    Every row of the batch is accepted, or has one finding that rejects it; a duplicate that a repair dropped has that instead.
+    `stopped_by`: rules and gates, each with its numbers, for which the batch must not teach before a person has looked.
+    """
 
+    folder: Path
+    images: int = 0
+    annotations: int = 0
+    counts: Counts = field(default_factory=Counter)
+    accepted_by_class: dict[str, int] = field(default_factory=dict)
+    stopped_by: tuple[str, ...] = ()
 
-class _Verdicts:
-    """One row of FINDINGS per image or annotation set aside, under the first rule that it broke."""
+    def path(self, table: str) -> Path:
+        return self.folder / f"{table}.parquet"
 
-    def __init__(self, ask: Ask, owner: str) -> None:
-        self.ask, self.owner = ask, owner
-        self.rejected: list[dict[str, str | None]] = []
+    def table(self, name: str) -> pa.Table:
+        """Whole: `images`, `annotations` or `findings`."""
+        return pq.read_table(self.path(name))
 
-    def sift(self, question: str, subject: str, rows: pd.DataFrame, rules: list[Rule]) -> pd.DataFrame:
-        """The rows that break none of the rules."""
-        broken = self.ask(question, rows, rules)
-        for row in rows.loc[rows.index.isin(list(broken))].to_dict("records"):
-            names = broken[row[f"{subject}_key"]]
-            rule = next(rule for rule in rules if rule.name == names[0])
-            also = f" (also breaks {', '.join(names[1:])})" if names[1:] else ""
-            self.reject(subject, row, rule.name, rule.got(row) + also, rule.expected)
-        return rows.loc[~rows.index.isin(list(broken))]
+    def by_rule(self, *actions: str) -> dict[str, int]:
+        """Rows by the rule of their finding."""
+        found: Counter[str] = Counter()
+        for (_, action, rule), count in self.counts.items():
+            found[rule] += count if action in actions else 0
+        return dict(sorted((+found).items()))
 
-    def reject(self, subject: str, row: Row, rule: str, got: str | None, expected: str | None) -> None:
-        self.rejected.append(
-            {
-                "subject": subject,
-                "key": row[f"{subject}_key"],
-                "image_key": _text(row["image_key"]),
-                "annotation_id": _text(row.get("annotation_id")),
-                "rule": rule,
-                "action": f"reject {subject}",
-                "owner": self.owner,
-                "got": got,
-                "expected": expected,
-                "severity": "error",
-                "class_name": _text(row.get("class_name")),
-                "annotator": _text(row.get("annotator")),
-                "job": _text(row.get("job")),
-            }
-        )
-
-    def reject_with_images(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Annotations of rejected images go with them, under the image's rule. Returns the others."""
-        images = {str(row["key"]): row for row in self.rejected if row["subject"] == "image"}
-        lost = rows["image_key"].isin(list(images))
-        for row in rows[lost].to_dict("records"):
-            image = images[row["image_key"]]
-            self.reject("annotation", row, str(image["rule"]), image["got"], image["expected"])
-        return rows[~lost]
+    def rejected(self, subject: str) -> int:
+        return sum(count for (about, action, _), count in self.counts.items() if about == subject and action.startswith("reject"))
 
 
 def divide(
-    images: pa.Table, annotations: pa.Table, pictures: Mapping[str, Picture], config: ValidateAnnotations, ask: Ask
+    images: pa.Table,
+    annotations: Parts,
+    pictures: Mapping[str, Picture] | None,
+    config: ValidateAnnotations,
+    ask: Ask,
+    folder: Path,
+    parent: Parent | None = None,
 ) -> Divided:
-    """`pictures`: by md5, what the images really are. `ask`: Suites.broken."""
-    verdicts = _Verdicts(ask, config.owner)
-    all_images = image_frame(images, pictures)
-    sound = verdicts.sift("1-images", "image", all_images, image_rules(config))
-    sound = verdicts.sift("2-images-delivered-twice", "image", sound.assign(same_image_as=same_image(sound)), same_image_rules())
-    rows = verdicts.reject_with_images(annotation_frame(annotations, all_images, config.classes))
-    rows = verdicts.sift("3-annotations", "annotation", rows, annotation_rules(config))
-    repeats = with_repeats(rows, config.max_duplicate_iou)
-    rows = verdicts.sift("4-annotations-made-twice", "annotation", repeats, repeated_annotation_rules(config))
-    return Divided(
-        _real_sizes(_only(images, "image_key", sound), sound),
-        _dataset_classes(_only(annotations, "annotation_key", rows), rows),
-        pa.Table.from_pylist(verdicts.rejected, FINDINGS),
+    """`pictures`: by md5, what the images really are; None: not looked at. `ask`: Suites.broken. `folder`: an empty one."""
+    divided, make = Divided(folder), Findings(config.owner)
+    about_images, rules = (Rules(tuple(config.in_use.of(subject))) for subject in ("image", "annotation"))
+    known = Images(images, pictures, about_images, ask)
+    first = FirstReading(annotations, known, rules, config.classes, ask, folder)
+    second, boxes = SecondReading(first, make), np.zeros(len(images), np.int64)
+    with Writer(folder / "said.parquet", FINDINGS) as said, Writer(divided.path("annotations"), ANNOTATIONS) as accepted:
+        for part in second.parts():
+            accepted.add(part.accepted)
+            said.add(part.findings)
+            boxes += np.bincount(part.image_at, minlength=len(images))
+    known.look_at_labels(boxes)
+    with Writer(divided.path("images"), IMAGES) as good:
+        good.add(known.accepted().cast(IMAGES))
+    divided.images, divided.annotations, divided.accepted_by_class = (
+        good.rows,
+        accepted.rows,
+        dict(sorted(second.by_class.items())),
     )
+    batch = about_batch(config, first, second, divided.images, divided.path("annotations"), parent)
+    with Writer(divided.path("findings"), FINDINGS) as findings:
+        _keep(findings, divided.counts, table_of(known.findings(make)))
+        for some in parts_of_file(folder / "said.parquet", FINDINGS).read(FINDINGS.names):
+            _keep(findings, divided.counts, some)
+        _keep(findings, divided.counts, table_of(batch.findings(ask, make)))
+        gates = passed(divided.counts, config.in_use, {"image": len(images), "annotation": annotations.rows})
+        _keep(findings, divided.counts, table_of(make.of_gate(one) for one in gates))
+    divided.stopped_by = stopped_by(divided.counts, config.in_use, gates)
+    return divided
 
 
-def _text(value: object) -> str | None:
-    """Null in a frame may be None or NaN."""
-    return value if isinstance(value, str) else None
-
-
-def _only(table: pa.Table, key: str, rows: pd.DataFrame) -> pa.Table:
-    kept = set(rows.index)
-    return table.filter(pa.array([one in kept for one in table[key].to_pylist()], pa.bool_()))
-
-
-def _real_sizes(table: pa.Table, rows: pd.DataFrame) -> pa.Table:
-    """The size of an accepted image is the picture's: where the labels state one, it is the same."""
-    for name in ("width_px", "height_px"):
-        table = table.set_column(table.schema.get_field_index(name), name, pa.array(rows[f"real_{name}"].astype(float)))
-    return table
-
-
-def _dataset_classes(table: pa.Table, rows: pd.DataFrame) -> pa.Table:
-    names = pa.array(rows["dataset_class"].tolist(), pa.string())
-    return table.set_column(table.schema.get_field_index("class_name"), "class_name", names)
+def _keep(findings: Writer, counts: Counts, some: pa.Table) -> None:
+    findings.add(some)
+    grouped = some.group_by(["subject", "action", "rule"]).aggregate([([], "count_all")])
+    for row in grouped.to_pylist():
+        counts[row["subject"], row["action"], row["rule"]] += row["count_all"]

@@ -55,7 +55,7 @@ class Orchard:
         place = {"source": "orchard", "kind": "cvat", "service": self.service}
         step = self.step_run("ingest_labels", IngestLabels.model_validate(place), self.store, {}, run)
         batch = publish(self.store, ingest(step), step.output)
-        rules = {"source": "orchard", "owner": "lead", "classes": CLASSES, "min_side_px": 2}
+        rules = {"source": "orchard", "owner": "lead", "classes": CLASSES, "rules": {"box_min_side": {"min_side_px": 2}}}
         address = {"batch": batch.standing_address}
         step = self.step_run("validate_annotations", ValidateAnnotations.model_validate(rules), self.store, address, run)
         return address | {"checked": publish(self.store, validate(step), step.output).standing_address}

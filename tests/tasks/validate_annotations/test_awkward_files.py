@@ -20,6 +20,7 @@ from tasks.validate_annotations.__main__ import validate
 from tasks.validate_annotations.config import ValidateAnnotations
 from tests.tasks.validate_annotations.awkward import KINDS, files_of, folder_of, names_of
 
+STRICT = {"box_min_side": {"min_side_px": 2}}
 Outcome = Callable[[str], dict[str, list[str]]]
 
 
@@ -38,7 +39,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, step_run: Callable[..., St
             config = IngestLabels(source="trees", kind="coco" if kind == "archives" else kind, prefix="inbox/trees")
             first = step_run("ingest_labels", config, store, {})
             batch = publish(store, ingest(first), first.output)
-            rules = ValidateAnnotations(source="trees", owner="lead", classes={"Tree": "Tree", "Dead": "Tree"}, min_side_px=2)
+            rules = ValidateAnnotations(source="trees", owner="lead", classes={"Tree": "Tree", "Dead": "Tree"}, rules=STRICT)
             second = step_run("validate_annotations", rules, store, {"batch": batch.standing_address})
             checked = validate(second)
         return lines(store, batch, [checked.images_table, checked.annotations_table, checked.findings_table])

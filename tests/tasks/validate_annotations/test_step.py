@@ -19,7 +19,7 @@ from tests.deliveries import box, coco, deliver, image, picture
 from tests.dying_store import DyingStore, Killed, state
 from tests.step_process import StepProcess
 
-CONFIG = {"source": "trees", "owner": "lead", "classes": {"Tree": "Tree"}, "min_side_px": 2}
+CONFIG = {"source": "trees", "owner": "lead", "classes": {"Tree": "Tree"}, "rules": {"box_min_side": {"min_side_px": 2}}}
 BATCH = {"batch": "runs/a_dag/r1/ingest_labels/card.json"}
 
 

@@ -1,0 +1,96 @@
+"""The images of a batch: which of them may teach, and under which rule the others are set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from include.definitions.suites import RuleInUse
+from tasks.validate_annotations.findings import Finding, Findings, got
+from tasks.validate_annotations.frames import Places, image_frame, same_image
+from tasks.validate_annotations.pictures import Picture, as_seen
+from tasks.validate_annotations.verdicts import Ask, Rules, judge
+
+Ints = NDArray[np.int64]
+
+
+class Images:
+    """All in memory, some 150 bytes each: annotations are many more, and come in parts.
+
+    `is_lost`: by row of the table, whether the image is set aside; `why`: of those, the rule and what was got.
+    """
+
+    def __init__(self, table: pa.Table, pictures: Mapping[str, Picture] | None, rules: Rules, ask: Ask) -> None:
+        self.table, self.pictures, self.rules, self.ask = table, pictures, rules, ask
+        self.places = Places(table["image_key"])
+        self.frame = image_frame(table, pictures, rules.all)
+        _, self.bits = judge("1-images", self.frame, rules, rules.asked("alone"), ask)
+        self.same = np.full(len(table), -1)
+        self.is_lost = (self.bits & rules.rejecting) > 0
+        sound = self._sound()
+        sound["same_image_as"] = self.same[sound["row"]] = same_image(table, sound)
+        self._judge("2-images-delivered-twice", sound, "beside others")
+        self.by_annotations: dict[int, tuple[RuleInUse, int]] = {}
+
+    def _sound(self) -> pd.DataFrame:
+        return self.frame[~self.is_lost].reset_index(drop=True)
+
+    def _judge(self, question: str, sound: pd.DataFrame, when: str) -> None:
+        _, bits = judge(question, sound, self.rules, self.rules.asked(when), self.ask)
+        self.bits[sound["row"]] |= bits
+        self.is_lost |= (self.bits & self.rules.rejecting) > 0
+
+    def set_aside(self, rows: Ints, rule: RuleInUse) -> None:
+        """Images of which an annotation breaks a rule that rejects the image; a row for each such annotation."""
+        for row, count in zip(*np.unique(rows[~self.is_lost[rows]], return_counts=True), strict=True):
+            self.by_annotations[int(row)] = (rule, int(count))
+        self.is_lost[rows] = True
+
+    def look_at_labels(self, boxes: Ints) -> None:
+        """`boxes`: how many annotations each image has that teach."""
+        self._judge("5-images-at-the-end", self._sound().assign(boxes=boxes[~self.is_lost]), "at the end")
+
+    def why(self, row: int) -> tuple[RuleInUse, str]:
+        """Of an image that is set aside."""
+        if row in self.by_annotations:
+            rule, count = self.by_annotations[row]
+            return rule, f"{count} of its annotations break it"
+        bits = int(self.bits[row])
+        rule = next(one for one in self.rules.named(bits) if one.action == "reject")
+        return rule, got(self.row(row), rule)
+
+    def findings(self, make: Findings) -> Iterator[Finding]:
+        """Of every image of which there is something to say."""
+        for row in np.flatnonzero((self.bits > 0) | self.is_lost).tolist():
+            if row in self.by_annotations:
+                rule, said = self.why(row)
+                image = self.row(row)
+                yield make.of(image, rule, "reject image", said, subject="image")
+            else:
+                yield from make.of_row(self.row(row), int(self.bits[row]), self.rules)
+
+    def row(self, row: int) -> dict[Any, Any]:
+        """All that is known of an image."""
+        said: dict[Any, Any] = self.table.slice(row, 1).to_pylist()[0]
+        looked = self.frame.iloc[row]
+        said |= {name: looked[name] for name in ("real_width_px", "real_height_px", "is_turned")}
+        said |= {name: float("nan") if said[name] is None else said[name] for name in ("width_px", "height_px")}
+        seen = self.pictures.get(said["md5"]) if self.pictures and said["md5"] else None
+        other = int(self.same[row])
+        return {**{name: looked[name] for name in self.frame.columns if name not in said}, **said,
+                "decode_problem": seen.problem if seen else None,
+                "same_image": self.table["image_key"][other].as_py() if other >= 0 else None}  # fmt: skip
+
+    def accepted(self) -> pa.Table:
+        """The size of an accepted image is the picture's: where the labels state one, it is the same. With what it looks like."""
+        table = self.table
+        for name in ("width_px", "height_px"):
+            real = pa.array(self.frame[f"real_{name}"].to_numpy(np.float64))
+            table = table.set_column(table.schema.get_field_index(name), name, real)
+        accepted = table.filter(pa.array(~self.is_lost))
+        return accepted if self.pictures is None else as_seen(accepted, self.pictures)

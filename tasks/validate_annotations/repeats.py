@@ -1,0 +1,118 @@
+"""Which ids were given twice, and which boxes are drawn twice: of all annotations, whichever part they were read in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.validate_annotations.spill import Records
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Pairs = tuple[Ints, Ints]  # rows, and for each the earlier row that it repeats
+BOX = [("row", "i8"), ("image", "i4"), ("kind", "i4"), ("x", "f8"), ("y", "f8"), ("width", "f8"), ("height", "f8"),
+       ("annotator", "i4"), ("job", "i4")]  # fmt: skip
+ID = [("row", "i8"), ("image", "i4"), ("delivery", "i4"), ("hash", "u8"), ("other_hash", "u8")]
+SIDES = ("x", "y", "width", "height")
+
+
+def repeated_ids(records: Records) -> Pairs:
+    """The first row of an id stands. Ids are compared by 128 bits of hash, within their delivery."""
+    order = np.lexsort((records["row"], records["other_hash"], records["hash"], records["delivery"]))
+    records = records[order]
+    starts = _starts(records, ("delivery", "hash", "other_hash"))
+    first = records["row"][np.maximum.accumulate(np.where(starts, np.arange(len(records)), 0))]
+    return records["row"][~starts], first[~starts]
+
+
+def repeated_boxes(records: Records, max_iou: float) -> Pairs:
+    """Boxes of one image and kind (class and crowd flag) that overlap by more than `max_iou` with an earlier one that is kept.
+
+    In order: only boxes that are kept count, so of a chain in which each overlaps its neighbour, every second stays. Of several
+    kept ones the one that overlaps most is named, the first of equals.
+    """
+    records = records[
+        np.lexsort((records["row"], *(records[side] for side in reversed(SIDES)), records["kind"], records["image"]))
+    ]
+    alone = _starts(records, ("image", "kind", *SIDES))
+    copies, firsts = (
+        records["row"][~alone],
+        records["row"][np.maximum.accumulate(np.where(alone, np.arange(len(records)), 0))][~alone],
+    )
+    earlier, later, iou = _overlapping(records[alone], max_iou)
+    rows, of = _in_order(earlier, later, iou)
+    # a copy of a box that itself repeats another repeats that one
+    at = np.searchsorted(rows, firsts)
+    is_again = at < len(rows)
+    is_again[is_again] = rows[at[is_again]] == firsts[is_again]
+    firsts = firsts.copy()
+    firsts[is_again] = of[at[is_again]]
+    return np.concatenate([rows, copies]), np.concatenate([of, firsts])
+
+
+def _starts(records: Records, names: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Of sorted records: where a new combination of these columns begins."""
+    starts = np.ones(len(records), np.bool_)
+    starts[1:] = False
+    for name in names:
+        starts[1:] |= records[name][1:] != records[name][:-1]
+    return starts
+
+
+def _overlapping(records: Records, max_iou: float) -> tuple[Ints, Ints, Floats]:
+    """Rows of pairs above `max_iou`, the earlier first, and their IoU. `records` sorted by image, kind and left edge.
+
+    Neighbours are compared, then next but one, and so on, while the left edges are near enough: boxes that overlap by more than
+    a share t start less than (1 - t) of the width apart.
+    """
+    found = list(_at_distances(records, max_iou))
+    one = np.concatenate([pair[0] for pair in found]) if found else np.empty(0, np.intp)
+    other = np.concatenate([pair[1] for pair in found]) if found else np.empty(0, np.intp)
+    iou = _iou(records[one], records[other])
+    one, other, iou = one[iou > max_iou], other[iou > max_iou], iou[iou > max_iou]
+    rows = records["row"]
+    return np.minimum(rows[one], rows[other]), np.maximum(rows[one], rows[other]), iou
+
+
+def _at_distances(records: Records, max_iou: float) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    reach = records["x"] + (1 - max_iou) * records["width"] * (1 + 1e-9)
+    here, distance = np.arange(len(records)), 0
+    while len(here):
+        distance += 1
+        here = here[here + distance < len(records)]
+        there = here + distance
+        is_near = (records["image"][here] == records["image"][there]) & (records["kind"][here] == records["kind"][there])
+        here = here[is_near & (records["x"][there] <= reach[here])]
+        yield here, here + distance
+
+
+def _iou(one: Records, other: Records) -> Floats:
+    """Intersection over union, pair by pair."""
+    overlap = np.ones(len(one))
+    for start, side in (("x", "width"), ("y", "height")):
+        end = np.minimum(one[start] + one[side], other[start] + other[side])
+        overlap *= np.clip(end - np.maximum(one[start], other[start]), 0, None)
+    union = one["width"] * one["height"] + other["width"] * other["height"] - overlap
+    return np.asarray(overlap / union)
+
+
+def _in_order(earlier: Ints, later: Ints, iou: Floats) -> Pairs:
+    """Who repeats whom, sorted by row, decided in rounds: a box is judged when all the earlier ones it overlaps have been."""
+    rows = np.unique(np.concatenate([earlier, later]))
+    a, b = np.searchsorted(rows, earlier), np.searchsorted(rows, later)
+    is_kept, is_judged = np.ones(len(rows), np.bool_), np.ones(len(rows), np.bool_)
+    is_judged[b] = False
+    left = np.arange(len(a))
+    while len(left):
+        waits = np.zeros(len(rows), np.bool_)
+        waits[b[left[~is_judged[a[left]]]]] = True
+        now = left[~waits[b[left]]]
+        is_kept[b[now[is_kept[a[now]]]]] = False
+        is_judged[b[now]] = True
+        left = left[waits[b[left]]]
+    counts = np.flatnonzero(is_kept[a])
+    counts = counts[np.lexsort((a[counts], -iou[counts], b[counts]))]
+    repeats, first = np.unique(b[counts], return_index=True)
+    return rows[repeats], rows[a[counts[first]]]

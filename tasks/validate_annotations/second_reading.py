@@ -1,0 +1,136 @@
+"""Every annotation again: judged beside the others, and written as it teaches, or said of what it is not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from include.artifacts.tables import ANNOTATIONS
+from include.checks.annotation_checks import SIDES
+from tasks.validate_annotations.findings import Finding, Findings, table_of
+from tasks.validate_annotations.first_reading import FirstReading, numbered
+from tasks.validate_annotations.frames import annotation_frame
+from tasks.validate_annotations.repeats import Pairs
+from tasks.validate_annotations.verdicts import MOST, Bits, judge, repair
+
+Ints = NDArray[np.int64]
+Repairs = dict[int, dict[str, tuple[dict[str, float], dict[str, float]]]]  # by position and rule: before and after
+
+
+@dataclass(frozen=True)
+class Part:
+    """`image_at`: of the accepted, the row of their image."""
+
+    accepted: pa.Table
+    findings: pa.Table
+    image_at: Ints
+
+
+class SecondReading:
+    """`by_class`: accepted annotations by class in datasets. `rejected`: others, by annotator and by job."""
+
+    def __init__(self, first: FirstReading, make: Findings) -> None:
+        self.first, self.make, self.rules = first, make, first.rules
+        self.by_class: Counter[str] = Counter()
+        self.rejected: dict[str, Counter[object]] = {"annotator": Counter(), "job": Counter()}
+        self.wanted = np.unique(np.concatenate([first.same_id[1], first.same_box[1]]))
+        self.keys: dict[int, str] = {}  # of the wanted rows, which come before the rows that repeat them
+        self.why: dict[int, tuple[Any, str]] = {}
+
+    def parts(self) -> Iterator[Part]:
+        parts = numbered(self.first.annotations, set(ANNOTATIONS.names))
+        for (first, part), bits, at in zip(parts, self.first.bits, self.first.image_at, strict=True):
+            yield self._part(first, part, bits, at.astype(np.int64))
+
+    def _part(self, first: int, part: pa.Table, bits: Bits, at: Ints) -> Part:
+        goes = (at >= 0) & np.append(self.first.images.is_lost, False)[at]
+        is_sound = ~goes & ((bits & self.rules.rejecting) == 0)
+        rows = first + np.flatnonzero(is_sound)
+        asked = self.rules.asked("beside others")
+        frame = pd.DataFrame(
+            {"row": rows, "same_id_as": _of(self.first.same_id, rows), "same_box_as": _of(self.first.same_box, rows)}
+        )
+        bits[is_sound] |= judge("4-annotations-made-twice", frame, self.rules, asked, self.first.ask)[1]
+        accepted = ~goes & ((bits & self.rules.rejecting) == 0)
+        here = self.wanted[(self.wanted >= first) & (self.wanted < first + len(part))]
+        self.keys |= dict(zip(here.tolist(), part["annotation_key"].take(pa.array(here - first)).to_pylist(), strict=True))
+        sides, repairs = self._mended(first, part, bits, at)
+        findings = table_of(self._findings(first, part, bits, at, goes, sides, repairs))
+        return Part(self._accepted(part, accepted, sides), findings, at[accepted])
+
+    def _mended(self, first: int, part: pa.Table, bits: Bits, at: Ints) -> tuple[pd.DataFrame, Repairs]:
+        """Sides of the boxes that were repaired, by position, and what each repair changed: as in the first reading."""
+        positions = np.flatnonzero(bits >> np.uint64(MOST))
+        few = part.take(pa.array(positions))
+        frame = annotation_frame(few, first, at[positions], self.first.images.frame, ()).set_index(positions)
+        repairs: Repairs = {}
+        for rule in self.rules.asked("alone"):
+            which = (bits[positions] & self.rules.repaired_bit(rule)) > 0
+            if rule.action == "repair" and which.any():
+                new = repair(frame[which], rule)
+                old = frame.loc[new.index, list(new.columns)]
+                frame.loc[new.index, list(new.columns)] = new
+                for position, before, after in zip(new.index, old.to_dict("records"), new.to_dict("records"), strict=True):
+                    changed = [name for name in before if before[name] != after[name]]
+                    repairs.setdefault(position, {})[rule.name] = (
+                        {str(name): before[name] for name in changed}, {str(name): after[name] for name in changed},
+                    )  # fmt: skip
+        return frame[list(SIDES)], repairs
+
+    def _findings(
+        self, first: int, part: pa.Table, bits: Bits, at: Ints, goes: NDArray[np.bool_], sides: pd.DataFrame, repairs: Repairs
+    ) -> Iterator[Finding]:
+        positions = np.flatnonzero((bits > 0) | goes)
+        boxes = sides.to_dict("index")
+        for position, row in zip(positions.tolist(), part.take(pa.array(positions)).to_pylist(), strict=True):
+            row |= {side: float("nan") if row[side] is None else row[side] for side in SIDES} | boxes.get(position, {})
+            row |= self._beside(first + position, int(at[position])) | {"repairs": repairs.get(position, {})}
+            is_own = bits[position] & self.rules.rejecting > 0
+            found = list(self._of(row, int(bits[position]), int(at[position]), bool(goes[position]) and not is_own))
+            for who in self.rejected:
+                self.rejected[who][row[who]] += found[0]["action"].startswith("reject")
+            yield from found
+
+    def _of(self, row: dict[str, Any], bits: int, at: int, goes: bool) -> Iterator[Finding]:
+        if goes:
+            if at not in self.why:
+                self.why[at] = self.first.images.why(at)
+            yield self.make.with_image(row, *self.why[at])
+        else:
+            yield from self.make.of_row(row, bits, self.rules)
+
+    def _beside(self, row: int, at: int) -> dict[str, Any]:
+        """What the rules' words want that is in no column."""
+        images = self.first.images.frame
+        size = {name: float(images[name].iat[at]) if at >= 0 else float("nan") for name in ("real_width_px", "real_height_px")}
+        again = {"same_id": self.first.same_id, "same_box": self.first.same_box}
+        others = {name: int(_of(pairs, np.array([row]))[0]) for name, pairs in again.items()}
+        return size | {name: self.keys.get(other) for name, other in others.items()}
+
+    def _accepted(self, part: pa.Table, accepted: NDArray[np.bool_], sides: pd.DataFrame) -> pa.Table:
+        for name in SIDES if len(sides) else ():
+            values = part[name].to_numpy().copy()
+            values[sides.index] = sides[name]
+            part = part.set_column(part.schema.get_field_index(name), name, pa.array(values))
+        part = part.filter(pa.array(accepted))
+        encoded = part["class_name"].combine_chunks().dictionary_encode()
+        names = pa.array([self.first.classes.get(name) for name in encoded.dictionary.to_pylist()], pa.string())
+        classes = pa.DictionaryArray.from_arrays(encoded.indices, names).cast(pa.string())
+        for one in classes.value_counts().to_pylist():
+            self.by_class[one["values"]] += one["counts"]
+        return part.set_column(part.schema.get_field_index("class_name"), "class_name", classes)
+
+
+def _of(pairs: Pairs, rows: Ints) -> Ints:
+    """The earlier row that each repeats; -1: none."""
+    if not len(pairs[0]):
+        return np.full(len(rows), -1)
+    at = np.searchsorted(pairs[0], rows).clip(max=len(pairs[0]) - 1)
+    return np.where(pairs[0][at] == rows, pairs[1][at], -1)

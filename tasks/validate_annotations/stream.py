@@ -1,0 +1,79 @@
+"""Tables in parts, so that memory does not grow with a batch: read by row groups, written part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROWS_AT_ONCE = 2**19  # half a million annotations with their JSON are some 300 MB
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A table of so many rows. `read`: the columns that are wanted → its parts, in order; as often as one likes."""
+
+    rows: int
+    read: Callable[[Collection[str]], Iterator[pa.Table]]
+
+
+def parts_of_file(path: Path, schema: pa.Schema, rows: int = ROWS_AT_ONCE) -> Parts:
+    """Columns that the file has not are null: it was made before they were kept."""
+
+    def read(columns: Collection[str]) -> Iterator[pa.Table]:
+        with pq.ParquetFile(path) as file:
+            there = [name for name in schema.names if name in columns and name in file.schema_arrow.names]
+            for batch in file.iter_batches(batch_size=rows, columns=there):
+                yield _with(pa.Table.from_batches([batch]), columns, schema)
+
+    with pq.ParquetFile(path) as file:
+        return Parts(file.metadata.num_rows, read)
+
+
+def parts_of_table(table: pa.Table, schema: pa.Schema, rows: int = ROWS_AT_ONCE) -> Parts:
+    """The same, of what is in memory."""
+
+    def read(columns: Collection[str]) -> Iterator[pa.Table]:
+        for start in range(0, len(table), rows):
+            part = table.slice(start, rows)
+            yield _with(part.select([name for name in part.column_names if name in columns]), columns, schema)
+
+    return Parts(len(table), read)
+
+
+def whole(path: Path, schema: pa.Schema) -> pa.Table:
+    """All of a file at once."""
+    return pa.concat_tables([schema.empty_table(), *parts_of_file(path, schema).read(schema.names)])
+
+
+def _with(part: pa.Table, columns: Collection[str], schema: pa.Schema) -> pa.Table:
+    """With all columns asked for, in the order of the schema."""
+    arrays = {
+        field.name: part[field.name] if field.name in part.column_names else pa.nulls(len(part), field.type)
+        for field in schema
+        if field.name in columns
+    }
+    return pa.table(arrays, schema=pa.schema([field for field in schema if field.name in columns]))
+
+
+class Writer:
+    """A Parquet file that grows; whole when the block ends."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path, self.schema, self.rows = path, schema, 0
+        self._file = pq.ParquetWriter(path, schema, compression="zstd")
+
+    def add(self, table: pa.Table) -> None:
+        if len(table):
+            self.rows += len(table)
+            self._file.write_table(table)
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._file.close()
