@@ -73,7 +73,7 @@ def made_up(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
         "image_id": number + 1, "relpath": [f"images/site/{n:07d}.jpg" for n in number], "md5": [f"{n:032x}" for n in number],
         "size_bytes": 50_000, "width_px": 1920, "height_px": 1080, "group": [f"site-{n % 997}" for n in number],
         "split": np.array(["train", "val", "test"])[number % 3], "source": "s", "checked_labels": "c", "attributes": None,
-        "phash": None,
+        "phash": None, "brightness": None,
     })  # fmt: skip
     at = np.arange(boxes)
     annotations = pd.DataFrame({

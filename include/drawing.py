@@ -11,6 +11,8 @@ from html import escape
 
 from PIL import Image, ImageDraw
 
+from include.upright import in_rgb
+
 LINE_PX = 2
 DASH_PX = 5
 RING_PX = 13  # around a box too small to be seen
@@ -38,7 +40,7 @@ class NotDrawable(ValueError):
 def drawn(image: bytes, outlines: Iterable[Outline], longer_side_px: int = 400, quality: int = 82) -> str:
     """A JPEG data URI; later outlines lie over earlier ones."""
     with Image.open(io.BytesIO(image)) as opened:
-        picture = opened.convert("RGB")
+        picture = in_rgb(opened)
     scale = longer_side_px / max(picture.size)
     picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
     pen = ImageDraw.Draw(picture)

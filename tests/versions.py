@@ -16,6 +16,7 @@ from include.artifacts.base import Cost, MadeBy
 from include.storage import ContentStore, Store
 from include.storage.adopted import Lies
 from include.storage.content import md5_of
+from include.upright import upright_size
 from include.versions.contents import ANNOTATION_COLUMNS, IMAGE_COLUMNS, Contents
 from include.versions.history import card_address, version_numbers
 from include.versions.publish import describe
@@ -68,13 +69,13 @@ def put_version(
         data = row.get("data") or png(row["relpath"])
         md5s[row["relpath"]] = adopt_at(content, row["adopted"], data) if "adopted" in row else content.put(data)
         with Image.open(io.BytesIO(data)) as picture:
-            width, height = picture.size
+            width, height = upright_size(picture)
         image_rows.append({
             "relpath": row["relpath"], "md5": md5s[row["relpath"]], "size_bytes": len(data), "width_px": width,
             "height_px": height, "group": row.get("group", row["relpath"]), "split": row.get("split", "train"),
             "source": row.get("source", name), "checked_labels": row.get("checked_labels"),
             "attributes": json.dumps(row["attributes"], sort_keys=True) if row.get("attributes") else None,
-            "phash": row.get("phash"),
+            "phash": row.get("phash"), "brightness": row.get("brightness"),
         })  # fmt: skip
     box_rows = [
         {

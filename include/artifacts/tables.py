@@ -29,6 +29,8 @@ IMAGES = pa.schema(
         ("delivery", pa.string()),
         ("attributes", pa.string()),  # JSON object: what else is said of it (site, camera, date); null: nothing
         ("annotators", pa.string()),  # JSON list: who each labelled all of it; null: not said
+        ("phash", pa.string()),  # as in VERSION_IMAGES; these two are null until validate_annotations has looked at it
+        ("brightness", pa.float64()),
     ]
 )
 ANNOTATIONS = pa.schema(
@@ -91,6 +93,7 @@ VERSION_IMAGES = pa.schema(
         ("checked_labels", pa.string()),  # address of the card that its labels come from; null: adopted or imported
         ("attributes", pa.string()),  # JSON object: site, camera, date, tags …; null: none
         ("phash", pa.string()),  # what it looks like, 16 hex digits (include/versions/alike/fingerprints.py); null: never asked
+        ("brightness", pa.float64()),  # mean luma, 0 black to 1 white; null: never asked
     ]
 )
 VERSION_ANNOTATIONS = pa.schema(

@@ -12,6 +12,7 @@ import pandas as pd
 
 from include.checks import parameters as told
 from include.checks.checks import Bools, Row, check, is_in
+from include.labelling.files.values import parsed
 
 SIDES = ("x_px", "y_px", "width_px", "height_px")
 IN_IMAGE = (*SIDES, "real_width_px", "real_height_px")
@@ -25,7 +26,7 @@ def _short(value: object) -> str:
 
 def _raw(row: Row, key: str, nothing: str) -> str:
     """The value as the file had it, shortened: an annotation may hold anything. `nothing`: said of what is no COCO annotation."""
-    raw = json.loads(row["raw"])
+    raw = parsed(row["raw"])
     if not isinstance(raw, dict):
         return f"{key} none: the annotation is {_short(raw)}"
     if raw and COCO_KEYS.isdisjoint(raw):

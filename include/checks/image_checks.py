@@ -14,7 +14,7 @@ from include.checks.checks import Bools, Row, check
 def _size(row: Row) -> str:
     real = f"{row['real_width_px']:g}×{row['real_height_px']:g}"
     stated = f"{row['width_px']:g}×{row['height_px']:g}"
-    turned = "; its EXIF orientation turns it by 90°, and the labels seem to be drawn on the turned picture"
+    turned = "; its EXIF orientation turns it by 90°, and the labels seem to be drawn on the pixels as they are stored"
     swapped = row["is_turned"] and stated == f"{row['real_height_px']:g}×{row['real_width_px']:g}"
     return f"{real}, stated {stated}{turned if swapped else ''}"
 

@@ -18,6 +18,7 @@ from include.artifacts.tables import from_parquet
 from include.errors import BadInputError
 from include.storage import ContentStore
 from include.storage.content import in_threads
+from include.upright import in_rgb, upright
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Picture:
     crowd: NDArray[np.bool_]
 
     def open(self) -> Image.Image:
-        """Decoded, RGB."""
+        """Decoded, upright, RGB."""
         with Image.open(self.path) as image:
-            return image.convert("RGB")
+            return in_rgb(image)
 
 
 def read_split(version: DatasetVersion, content: ContentStore, split: str, folder: Path) -> list[Picture]:
@@ -65,8 +66,7 @@ def fetch(row: dict[str, Any], content: ContentStore, folder: Path) -> str | Non
     try:
         data = content.get(row["md5"])
         with Image.open(io.BytesIO(data)) as image:
-            image.load()
-            size = image.size
+            size = upright(image).size
     except BadInputError as error:
         return f"{row['relpath']}: {error}"
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -11,8 +11,20 @@ from xml.sax.saxutils import escape, quoteattr
 
 from include.formats.cvat_shapes import SHAPES, shape_of, stated_of
 from include.formats.places import places
-from include.formats.records import Box, LabelledImage, Labels, Layout, lost_by, number_text, packed, to_text, unpacked
-from include.formats.safe_xml import BadXml, Element, elements
+from include.formats.records import (
+    Box,
+    LabelledImage,
+    Labels,
+    Layout,
+    lost_by,
+    number_text,
+    packed,
+    to_text,
+    unpacked,
+    unread,
+    whole_number,
+)
+from include.formats.safe_xml import BadXml, Element, as_text, elements
 from include.formats.tree import Tree, harmless
 from include.labelling.items import Kind, geometry
 
@@ -42,38 +54,37 @@ def _image(tree: Tree, path: str, element: Element, labels: Labels) -> LabelledI
         labels.problems.add(f"{path} image {element.get('id')}", f"name {element.get('name')!r:.80}", "a relative path with /")
         return None
     found = [_box(f"{path} image {name} box {n}", box, labels) for n, box in enumerate(element.findall("box"), 1)]
-    others = [box for box in found if box is not None and box.kind != "box"]
+    others = [box for box in found if box.kind != "box" or box.unread]
     for shape in SHAPES:
         drawn = [shape_of(f"{path} image {name} {shape} {n}", one, labels) for n, one in enumerate(element.findall(shape), 1)]
         labels.lost[f"{shape} shapes"] += len(drawn)
-        others += [one for one in drawn if one is not None]
-    sizes = [element.get(side) or "" for side in ("width", "height")]
-    width, height = (int(size) if size.isdigit() and int(size) else None for size in sizes)
+        others += drawn
+    width, height = (whole_number(element.get(side)) for side in ("width", "height"))
     subset = element.get("subset") or ""
     folder = path.rpartition("/")[0]
     located = tree.locate(name, *(f"{folder}/{below}".strip("/") for below in (f"images/{subset}", "images", "")))
     if tree.lacks(located):
         labels.problems.add(f"{path} image {element.get('id')}", f"name {name}", "an image that is there")
-    boxes = tuple(box for box in found if box is not None and box.kind == "box")
+    boxes = tuple(box for box in found if box.kind == "box" and not box.unread)
     return LabelledImage(located, boxes, width, height, split=SUBSETS.get(subset.lower()), others=tuple(others))
 
 
-def _box(where: str, element: Element, labels: Labels) -> Box | None:
+def _box(where: str, element: Element, labels: Labels) -> Box:
+    label = element.get("label") or ""
     try:
         x0, y0, x1, y1 = (float(element.get(side) or "") for side in ("xtl", "ytl", "xbr", "ybr"))
         turned = float(element.get("rotation") or 0) % 360
     except ValueError:
         labels.problems.add(where, "no such numbers", "xtl, ytl, xbr, ybr")
-        return None
-    if not element.get("label"):
+        return unread(as_text(element), label)
+    if not label:
         labels.problems.add(where, "no label", "the class")
-        return None
+        return unread(as_text(element), box_px=(x0, y0, x1 - x0, y1 - y0))
     if turned:
         labels.lost["rotated boxes, left out"] += 1
     kind: Kind = "rotated_box" if turned else "box"
     drawn = geometry(angle_deg=turned) if turned else None
-    label, stated = element.get("label") or "", packed(stated_of(element))
-    return Box(label, x0, y0, x1 - x0, y1 - y0, attributes=stated, kind=kind, geometry=drawn)
+    return Box(label, x0, y0, x1 - x0, y1 - y0, attributes=packed(stated_of(element)), kind=kind, geometry=drawn)
 
 
 def write(labels: Labels) -> Layout:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 
-from include.formats.records import Box, Labels, Plain, from_text, packed
-from include.formats.safe_xml import Element
+from include.formats.records import Box, Labels, Plain, from_text, packed, unread
+from include.formats.safe_xml import Element, as_text
 from include.labelling.items import NAN, Kind, enclosing, geometry
 
 Drawn = tuple[Kind, tuple[float, float, float, float], str | None]  # kind, enclosing box px, geometry
@@ -17,17 +17,18 @@ SHAPES = ("polygon", "polyline", "points", "mask", "cuboid", "ellipse", "skeleto
 CUBOID = [f"{side}{edge}" for edge in (1, 2) for side in ("tl", "tr", "br", "bl")]
 
 
-def shape_of(where: str, element: Element, labels: Labels) -> Box | None:
-    """None, and a problem, for what cannot be read."""
+def shape_of(where: str, element: Element, labels: Labels) -> Box:
+    """Unread, and a problem, for what cannot be read."""
+    label = element.get("label") or ""
     try:
         kind, box, drawn = _drawn(element)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         labels.problems.add(where, "no such numbers", "the shape's points, or its sides")
-        return None
-    if not element.get("label"):
+        return unread(as_text(element), label)
+    if not label:
         labels.problems.add(where, "no label", "the class")
-        return None
-    return Box(element.get("label") or "", *box, attributes=packed(stated_of(element)), kind=kind, geometry=drawn)
+        return unread(as_text(element), box_px=box)
+    return Box(label, *box, attributes=packed(stated_of(element)), kind=kind, geometry=drawn)
 
 
 def stated_of(element: Element) -> dict[str, Plain]:

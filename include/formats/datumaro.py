@@ -13,17 +13,19 @@ from typing import Any
 
 from include.formats.datumaro_shapes import shape_of
 from include.formats.places import places
-from include.formats.records import WHO, Box, LabelledImage, Labels, Layout, nested, packed, unpacked
+from include.formats.records import WHO, Box, LabelledImage, Labels, Layout, nested, packed, unpacked, unread, whole_number
 from include.formats.tree import Tree, harmless, split_in
+
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
 
 
 def read(tree: Tree) -> Labels:
     labels = Labels()
     for path, data in tree.contents(tree.label_files(".json")):
         try:
-            content = json.loads(data)
-            names = [str(one["name"]) for one in content["categories"]["label"]["labels"]]
-            items = content["items"]
+            content = json.loads(data.decode("utf-8-sig"))
+            names = [_text(one["name"]) for one in content["categories"]["label"]["labels"]]
+            items = list(content["items"])
         except (ValueError, RecursionError, KeyError, TypeError):
             labels.problems.add(path, "other content", "Datumaro JSON: categories.label.labels and items")
             continue
@@ -31,7 +33,7 @@ def read(tree: Tree) -> Labels:
         for position, item in enumerate(items):
             try:
                 labels.images.append(_image(tree, path, item, names, labels))
-            except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            except UNREADABLE as error:
                 labels.problems.add(
                     f"{path} item {position}", f"{type(error).__name__} {error}", "an item with image and annotations"
                 )
@@ -43,7 +45,7 @@ def _image(tree: Tree, path: str, item: dict[str, Any], names: list[str], labels
     name = harmless(image.get("path") or f"{item['id']}.jpg")
     if name is None:
         raise ValueError(f"image path {image.get('path')!r:.80}")
-    size = image.get("size") or (None, None)
+    height, width = (whole_number(str(side)) for side in image.get("size") or (None, None))
     stem = path.rpartition("/")[2].removesuffix(".json")
     root = path.rpartition("annotations/")[0]
     stated = dict(item.get("attr") or {})
@@ -54,7 +56,7 @@ def _image(tree: Tree, path: str, item: dict[str, Any], names: list[str], labels
     if tree.lacks(located):
         raise ValueError(f"image path {name}: no such image")
     return LabelledImage(
-        located, boxes, size[1], size[0], None if group is None else str(group), split_in(stem), packed(stated), others
+        located, boxes, width, height, None if group is None else str(group), split_in(stem), packed(stated), others
     )
 
 
@@ -69,8 +71,9 @@ def _shapes(where: str, annotations: Any, names: list[str], labels: Labels) -> t
             else:
                 labels.lost["rotated boxes, left out" if one["type"] == "bbox" else f"{one['type']} annotations"] += 1
                 others.append(shape)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except UNREADABLE as error:
             labels.problems.add(f"{where} annotation {position}", f"{type(error).__name__} {error}", "an annotation of its type")
+            others.append(unread(json.dumps(one)))
     return tuple(boxes), tuple(others)
 
 
@@ -79,9 +82,15 @@ def _shape(one: dict[str, Any], names: list[str], labels: Labels) -> Box:
     kind, (x, y, width, height), drawn, said = shape_of(one)
     stated = {**(one.get("attributes") or {}), **said}
     is_crowd = bool(stated.pop("is_crowd", False))
-    annotator, reviewer, job = (stated.pop(who, None) for who in WHO)
+    annotator, reviewer, job = (None if (said := stated.pop(who, None)) is None else str(said) for who in WHO)
     labels.lost["nested attributes"] += nested(stated)
     return Box(name or "", x, y, width, height, is_crowd, annotator, reviewer, job, packed(stated), kind, drawn)
+
+
+def _text(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"name {name!r:.40}")
+    return name
 
 
 def _name(number: int, names: list[str]) -> str:

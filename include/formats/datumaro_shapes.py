@@ -6,6 +6,7 @@ by how many degrees a box is turned about its middle.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import accumulate, pairwise
 from typing import Any
@@ -94,6 +95,8 @@ READERS: dict[str, Callable[[dict[str, Any]], Drawn]] = {
 def _points(flat: list[Any]) -> list[list[float]]:
     if not flat or len(flat) % 2:
         raise ValueError(f"{len(flat)} numbers for points")
+    if not all(map(math.isfinite, flat)):
+        raise ValueError("points that are no numbers")
     return [[float(flat[at]), float(flat[at + 1])] for at in range(0, len(flat), 2)]
 
 

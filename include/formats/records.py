@@ -18,6 +18,7 @@ from include.errors import BadInputError
 from include.labelling.items import Kind
 
 Plain = str | int | float | bool
+UNREAD_LENGTH = 1000
 SHOWN = 20  # problems that a message spells out
 WHO = ("annotator", "reviewer", "job")
 
@@ -42,6 +43,17 @@ class Box:
     attributes: str | None = None
     kind: Kind = "box"
     geometry: str | None = None
+    unread: str | None = None  # as it came, where not all of it could be read: such a box is one of an image's `others`
+
+
+def unread(came: str, class_name: str | None = None, box_px: tuple[float, float, float, float] = (math.nan,) * 4) -> Box:
+    """What is kept of an annotation that cannot be read, for the rules to judge: nothing goes away with a line in a log."""
+    return Box(class_name or "", *box_px, unread=came[:UNREAD_LENGTH])
+
+
+def whole_number(text: str | None) -> int | None:
+    """Of pixels; None for what is no number above 0."""
+    return int(text) or None if text is not None and re.fullmatch(r"[0-9]{1,9}", text.strip()) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element, SubElement, TreeBuilder, indent, tostring
 from xml.parsers import expat
 
-__all__ = ["BadXml", "Element", "SubElement", "elements", "to_bytes"]
+__all__ = ["BadXml", "Element", "SubElement", "as_text", "elements", "to_bytes"]
 CHUNK = 1 << 20
 
 
@@ -75,6 +75,12 @@ def refuse_doctype(data: bytes) -> None:
             parser.Parse(data[position : position + CHUNK // 16], False)
     except expat.ExpatError:
         return
+
+
+def as_text(element: Element) -> str:
+    """As it was written, nearly."""
+    text: str = tostring(element, encoding="unicode")
+    return " ".join(text.split())
 
 
 def to_bytes(root: Element) -> bytes:

@@ -15,6 +15,7 @@ from typing import IO
 from PIL import Image, ImageFile
 
 from include.storage.content import in_threads
+from include.upright import upright_size
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 READ_AT_ONCE = 512  # label files that are in memory together
@@ -39,6 +40,11 @@ def split_in(path: str) -> str | None:
     return None
 
 
+def composed(path: str) -> str:
+    """One spelling of letters with marks: macOS writes ä as two characters (NFD), most label files as one."""
+    return path if path.isascii() else unicodedata.normalize("NFC", path)
+
+
 def harmless(name: object) -> str | None:
     """A relative path as a label file gives it, or None for what leaves its folder or cannot be one. `./`, `//` are harmless."""
     if not isinstance(name, str) or "\\" in name or name.startswith("/") or re.match(r"[A-Za-z]:", name):
@@ -50,23 +56,21 @@ def harmless(name: object) -> str | None:
 
 
 def size_of(data: bytes) -> tuple[int, int] | None:
-    """Width and height, from the first bytes of an image; None if these bytes do not say yet, or are no image."""
+    """Width and height, upright, from the first bytes of an image; None if these bytes do not say yet, or are no image."""
     parser = ImageFile.Parser()
     try:
         parser.feed(data)
         image = parser.image
-        if image is None:
-            return size_in(io.BytesIO(data))
-        return image.size
+        return size_in(io.BytesIO(data)) if image is None else upright_size(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
 
 
 def size_in(file: IO[bytes]) -> tuple[int, int] | None:
-    """Width and height of an image file, of which little more than the header is read; None for what is no image."""
+    """Width and height, upright, of an image file, of which little more than the header is read; None for what is no image."""
     try:
         with Image.open(file) as image:
-            return image.size
+            return upright_size(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
 
@@ -89,15 +93,16 @@ class Tree:
         return [path for path in self.paths if is_image(path)]
 
     @cached_property
-    def _known(self) -> frozenset[str]:
-        return frozenset(self.images)
+    def _known(self) -> dict[str, str]:
+        """By its path, and by that in the other spelling."""
+        return {composed(path): path for path in self.images} | {path: path for path in self.images}
 
     @cached_property
     def _by_name(self) -> dict[str, str | None]:
         """None: several files have the name."""
         found: dict[str, str | None] = {}
         for path in self.images:
-            name = path.rpartition("/")[2]
+            name = composed(path.rpartition("/")[2])
             found[name] = None if name in found else path
         return found
 
@@ -119,9 +124,9 @@ class Tree:
         """The image file that a label file means: in one of the folders, or the only one of that name. Else the name itself."""
         for folder in (*folders, ""):
             path = str(PurePosixPath(folder, name))
-            if path in self._known:
-                return path
-        return name if self.is_strict else self._by_name.get(name.rpartition("/")[2]) or name
+            if (found := self._known.get(path) or self._known.get(composed(path))) is not None:
+                return found
+        return name if self.is_strict else self._by_name.get(composed(name.rpartition("/")[2])) or name
 
     def lacks(self, path: str) -> bool:
         """A label file must not name this image."""
@@ -140,4 +145,4 @@ def local_tree(folder: Path, labels: tuple[str, ...] = ()) -> Tree:
 def _local_size(path: Path) -> tuple[int, int]:
     """Raises OSError for what is no image."""
     with Image.open(path) as image:
-        return image.size
+        return upright_size(image)

@@ -24,8 +24,10 @@ from include.formats.records import (
     packed,
     to_text,
     unpacked,
+    unread,
+    whole_number,
 )
-from include.formats.safe_xml import BadXml, Element, SubElement, elements, to_bytes
+from include.formats.safe_xml import BadXml, Element, SubElement, as_text, elements, to_bytes
 from include.formats.tree import Tree, harmless, split_in
 from include.formats.voc_shapes import drawn_of, parts_of
 
@@ -62,25 +64,23 @@ def _image(tree: Tree, path: str, root: Element, splits: dict[str, str], labels:
     if name is None:
         labels.problems.add(path, f"filename {root.findtext('filename')!r:.80}", "a relative path with /")
         return None
-    sizes = [root.findtext(f"size/{side}") or "" for side in ("width", "height")]
-    width, height = (int(size) if size.isdigit() and int(size) else None for size in sizes)
+    width, height = (whole_number(root.findtext(f"size/{side}")) for side in ("width", "height"))
     found = [_box(path, number, one, labels) for number, one in enumerate(root.findall("object"), 1)]
-    objects = [box for box in found if box is not None]
     folder = str(PurePosixPath(path).parent)
     beside = "/".join("JPEGImages" if part == "Annotations" else part for part in folder.split("/"))
     base = folder.rpartition("Annotations")[0] + "JPEGImages"
     image_id = str(PurePosixPath(path.rpartition("Annotations/")[2]).with_suffix(""))
     labels.lost["segmentations"] += root.findtext("segmented") == "1"
-    boxes = tuple(box for box, is_boxed in objects if is_boxed)
-    others = tuple(box for box, is_boxed in objects if not is_boxed) + parts_of(root)
+    boxes = tuple(box for box, is_boxed in found if is_boxed)
+    others = tuple(box for box, is_boxed in found if not is_boxed) + parts_of(root)
     located = tree.locate(name, beside, base, folder)
     if tree.lacks(located):
         labels.problems.add(path, f"filename {name}", "an image that is there")
     return LabelledImage(located, boxes, width, height, split=splits.get(image_id) or split_in(path), others=others)
 
 
-def _box(path: str, number: int, one: Element, labels: Labels) -> tuple[Box, bool] | None:
-    """The object, and whether it has a box of its own."""
+def _box(path: str, number: int, one: Element, labels: Labels) -> tuple[Box, bool]:
+    """The object, and whether it has a box of its own, and can be read."""
     where, name = f"{path} object {number}", one.findtext("name")
     drawn = drawn_of(one)
     try:
@@ -89,12 +89,12 @@ def _box(path: str, number: int, one: Element, labels: Labels) -> tuple[Box, boo
     except ValueError:
         if drawn is None or one.find("bndbox") is not None:
             labels.problems.add(where, "no such numbers", "a bndbox with xmin, ymin, xmax, ymax")
-            return None
+            return unread(as_text(one), name), False
         box, is_boxed = drawn[1], False
         labels.lost["shapes without a box"] += 1
     if not name:
         labels.problems.add(where, "no name", "the class")
-        return None
+        return unread(as_text(one), box_px=box), False
     own = {key: from_text(text) for key in OWN if (text := one.findtext(key)) is not None}
     more = {a.findtext("name") or "": from_text(a.findtext("value") or "") for a in one.findall("attributes/attribute")}
     labels.lost["parts"] += len(one.findall("part"))

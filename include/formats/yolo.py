@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from include.formats.places import places
-from include.formats.records import Box, LabelledImage, Labels, Layout, lost_by, number_text
+from include.formats.records import Box, LabelledImage, Labels, Layout, lost_by, number_text, unread
 from include.formats.tree import Tree, below, split_in
 from include.labelling.items import Kind, enclosing, geometry
 
@@ -38,7 +38,9 @@ def read(tree: Tree) -> Labels:
     for path, data in tree.contents([path for path in files if path in known]):
         boxes[path] = _boxes(tree, files[path], path, data, names, kpt_shape, labels)
     for path, image in files.items():
-        labels.images.append(LabelledImage(image, boxes.get(path, ()), split=split_in(str(PurePosixPath(image).parent))))
+        found, split = boxes.get(path, ()), split_in(str(PurePosixPath(image).parent))
+        read, others = (tuple(box for box in found if bool(box.unread) is is_unread) for is_unread in (False, True))
+        labels.images.append(LabelledImage(image, read, split=split, others=others))
     return labels
 
 
@@ -55,13 +57,13 @@ def _names(tree: Tree, labels: Labels) -> tuple[list[str], tuple[int, int] | Non
     for path, data in tree.contents(tree.label_files(".yaml", ".yml")):
         try:
             content: Any = yaml.safe_load(data)
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        except Exception:  # beside YAMLError whatever a tag's text makes Python raise: a date of month 13, !!int "x"
             labels.problems.add(path, "not YAML", "data.yaml with `names`")
             continue
         names = content.get("names") if isinstance(content, dict) else None
         if isinstance(names, dict) and sorted(names, key=str) and set(names) == set(range(len(names))):
             names = [names[number] for number in range(len(names))]
-        if isinstance(names, list) and names:
+        if isinstance(names, list) and names and all(isinstance(name, str | int | float) for name in names):
             found.append(([str(name) for name in names], _kpt_shape(content.get("kpt_shape"))))
     if len(found) != 1:
         labels.problems.add("data.yaml", f"{len(found)} YAML files with `names` from 0 on", "one")
@@ -78,21 +80,21 @@ def _kpt_shape(stated: Any) -> tuple[int, int] | None:
 def _boxes(
     tree: Tree, image: str, path: str, data: bytes, names: list[str], kpt_shape: tuple[int, int] | None, labels: Labels
 ) -> tuple[Box, ...]:
-    lines = [line.split() for line in data.decode("utf-8", "replace").splitlines()]
+    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"  # as PowerShell writes
+    lines = [line.split() for line in data.decode(encoding, "replace").splitlines()]
     if not any(lines):
         return ()
     try:
         size = tree.size_px(image)
     except (OSError, KeyError):
         labels.problems.add(image, "no readable image", "one, to know its size")
-        return ()
-    found = (_box(words, f"{path} line {n}", size, names, kpt_shape, labels) for n, words in enumerate(lines, 1) if words)
-    return tuple(box for box in found if box is not None)
+        return tuple(unread(" ".join(words)) for words in lines if words)
+    return tuple(_box(words, f"{path} line {n}", size, names, kpt_shape, labels) for n, words in enumerate(lines, 1) if words)
 
 
 def _box(
     words: list[str], where: str, size: tuple[int, int], names: list[str], kpt_shape: tuple[int, int] | None, labels: Labels
-) -> Box | None:
+) -> Box:
     try:
         numbers = [float(word) for word in words]
     except ValueError:
@@ -101,21 +103,26 @@ def _box(
     is_shaped = len(numbers) in (5, posed) or (len(numbers) >= 7 and len(numbers) % 2 == 1)
     if not all(map(math.isfinite, numbers)) or not is_shaped:
         labels.problems.add(where, " ".join(words)[:60], "class, then cx cy w h, or the corners of a polygon")
-        return None
+        return unread(" ".join(words))
     number, *shares = numbers
     if not number.is_integer() or not 0 <= number < len(names):
         labels.problems.add(where, f"class {words[0][:20]}", f"0 to {len(names) - 1} (data.yaml)")
-        return None
+        return unread(" ".join(words), box_px=_around(shares, size) if len(numbers) == 5 else (math.nan,) * 4)
     name = names[int(number)]
     if len(numbers) not in (5, posed):
         labels.lost["polygons, read as the box around them"] += 1
         return _polygon(name, _points(shares, size))
-    cx, cy, w, h = shares[:4]
-    box = Box(name, (cx - w / 2) * size[0], (cy - h / 2) * size[1], w * size[0], h * size[1])
+    box = Box(name, *_around(shares, size))
     if kpt_shape and len(numbers) == posed:
         labels.lost["keypoints"] += 1
         return replace(box, kind="skeleton", geometry=geometry(points=_points(shares[4:], size, kpt_shape[1])))
     return box
+
+
+def _around(shares: list[float], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The box in pixels of cx, cy, w, h."""
+    cx, cy, w, h = shares[:4]
+    return (cx - w / 2) * size[0], (cy - h / 2) * size[1], w * size[0], h * size[1]
 
 
 def _points(shares: list[float], size: tuple[int, int], numbers: int = 2) -> list[list[float]]:

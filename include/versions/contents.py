@@ -14,12 +14,14 @@ from include.artifacts import DatasetVersion
 from include.artifacts.tables import from_parquet, to_frame
 from include.storage import ContentStore
 
+LOOKED_AT = ["phash", "brightness"]  # what is known of an image once it was decoded
 ANNOTATION_COLUMNS = [
     "md5", "class_name", "x_px", "y_px", "width_px", "height_px", "is_crowd", "origin",
     "annotator", "reviewer", "job", "attributes",
 ]  # fmt: skip
 IMAGE_COLUMNS = [
-    "relpath", "md5", "size_bytes", "width_px", "height_px", "group", "split", "source", "checked_labels", "attributes", "phash",
+    "relpath", "md5", "size_bytes", "width_px", "height_px", "group", "split", "source", "checked_labels", "attributes",
+    *LOOKED_AT,
 ]  # fmt: skip
 
 
@@ -57,15 +59,19 @@ class Contents:
         rows = to_frame(annotations)
         rows["md5"] = rows["image_id"].map(image_rows.set_index("image_id")["md5"])
         rows["class_name"] = rows["category_id"].map(dict(enumerate(classes, 1)))
-        if "phash" not in image_rows:  # a version made before there were any
-            image_rows["phash"] = None
-        return cls(image_rows[IMAGE_COLUMNS], rows[ANNOTATION_COLUMNS])
+        return cls(with_looks(image_rows)[IMAGE_COLUMNS], rows[ANNOTATION_COLUMNS])
 
     @classmethod
     def read(cls, content: ContentStore, version: DatasetVersion) -> Contents:
         """Of a version that stands."""
         images, annotations = (from_parquet(content.get(md5)) for md5 in (version.images_table, version.annotations_table))
         return cls.of_version(images, annotations, version.classes)
+
+
+def with_looks(images: pd.DataFrame) -> pd.DataFrame:
+    """The rows with LOOKED_AT, as objects; tables that were made before there were any lack them."""
+    found = {name: images[name].astype(object) if name in images else None for name in LOOKED_AT}
+    return images.assign(**found)
 
 
 def stack(above: pd.DataFrame, below: pd.DataFrame) -> pd.DataFrame:

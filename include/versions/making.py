@@ -88,6 +88,7 @@ class Making:
             relpath=self._relpath(path, file.md5), md5=file.md5,
             size_bytes=file.size_bytes, width_px=file.width_px, height_px=file.height_px, group=group, split=split,
             source=self.source, checked_labels=None, attributes=image.attributes, phash=None,
+            brightness=None,
         )  # fmt: skip
         for number, box in enumerate(image.boxes):
             self._add_box(file, image.path, number, box)

@@ -28,10 +28,11 @@ def in_some_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 
 def told(results: Iterable[T], total: int, log: logging.Logger, what: str) -> Iterator[T]:
-    """The same results; the log says how many there were."""
-    said = time.monotonic()
+    """The same results; the log says how many there were, how fast they come, and how long the rest will take."""
+    began = said = time.monotonic()
     for done, result in enumerate(results, 1):
         yield result
-        if time.monotonic() - said > LOG_EVERY_S:
-            said = time.monotonic()
-            log.info("%s: %d of %d", what, done, total)
+        now = time.monotonic()
+        if now - said > LOG_EVERY_S:
+            said, per_s = now, done / (now - began)
+            log.info("%s: %d of %d  %.0f/s  eta %.0f min", what, done, total, per_s, (total - done) / per_s / 60)

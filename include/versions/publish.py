@@ -17,7 +17,7 @@ from include.step.step_run import StepRun
 from include.storage import ContentStore
 from include.storage.content import in_threads
 from include.versions.alike.duplicates import keep_apart
-from include.versions.contents import Contents
+from include.versions.contents import LOOKED_AT, Contents
 from include.versions.files import coco_files, count_splits, version_tables
 from include.versions.history import read_version, version_numbers
 from include.versions.listing import put_listing, read_listing
@@ -128,9 +128,9 @@ def settled(
 
 
 def is_same(content: ContentStore, version: DatasetVersion, fields: dict[str, Any]) -> bool:
-    """Nothing but the number would be new. That an image was hashed meanwhile is not news."""
+    """Nothing but the number would be new. That an image was looked at meanwhile is not news."""
     if any(getattr(version, one) != fields[one] for one in ("digest", "classes", "annotations_table")):
         return False
     before, after = (from_parquet(content.get(md5)) for md5 in (version.images_table, fields["images_table"]))
-    columns = [name for name in after.column_names if name != "phash"]
+    columns = [name for name in after.column_names if name not in LOOKED_AT]
     return set(columns) <= set(before.column_names) and bool(before.select(columns).equals(after.select(columns)))

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from include.artifacts.tables import VERSION_LEFT, to_frame
 from include.errors import ConfigError
-from include.versions.contents import ANNOTATION_COLUMNS, IMAGE_COLUMNS, Contents, stack
+from include.versions.contents import ANNOTATION_COLUMNS, IMAGE_COLUMNS, LOOKED_AT, Contents, stack, with_looks
 from include.versions.names import Names
 from include.versions.splits import Split, split_of
 
@@ -43,15 +43,18 @@ def merge(contents: Contents, checked: list[Checked], fractions: Mapping[Split, 
 
 
 def _merge_one(contents: Contents, checked: Checked, fractions: Mapping[Split, float], known: pd.DataFrame) -> Contents:
-    listed = to_frame(checked.images)
+    listed = with_looks(to_frame(checked.images))
     came = listed.drop_duplicates("md5", keep="last")
     contents = _without_withdrawn(contents, checked, frozenset(came["md5"]))
     again = contents.images["md5"].isin(came["md5"])
-    newest = came.set_index("md5")["attributes"]
+    newest = came.set_index("md5")
+    seen = {name: contents.images[name].where(contents.images[name].notna(), contents.images["md5"].map(newest[name]))
+            for name in LOOKED_AT}  # fmt: skip
     kept = contents.images.assign(
         source=contents.images["source"].where(~again, checked.source),
         checked_labels=contents.images["checked_labels"].where(~again, checked.address),
-        attributes=contents.images["attributes"].where(~again, contents.images["md5"].map(newest)),
+        attributes=contents.images["attributes"].where(~again, contents.images["md5"].map(newest["attributes"])),
+        **seen,
     )
     new = came[~came["md5"].isin(contents.images["md5"])]
     places = stack(contents.images[VERSION_LEFT.names], known).drop_duplicates("md5")
@@ -109,7 +112,7 @@ def _new_rows(
             "source": checked.source,
             "checked_labels": checked.address,
             "attributes": came["attributes"].array,
-            "phash": None,
+            **{name: came[name].array for name in LOOKED_AT},
         },
         columns=IMAGE_COLUMNS,
     )

@@ -13,6 +13,7 @@ from PIL import Image
 from include.artifacts import Detection
 from include.errors import BadInputError
 from include.storage.content import in_threads
+from include.upright import in_rgb
 from tasks.evaluate_model.truth import Truth
 
 IMAGES_AT_ONCE = 64  # read while the ones before are being looked at; bounds the memory
@@ -38,7 +39,7 @@ class Seen:
 
 def _open(name: str, data: bytes) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(data)).convert("RGB")
+        return in_rgb(Image.open(io.BytesIO(data)))
     except (OSError, ValueError) as error:
         raise BadInputError(f"test image {name} cannot be read ({error}); build a new version without it") from None
 

@@ -14,7 +14,7 @@ from tasks.pack_model.config import PackConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 # the code that the service imports, under the names by which it imports it
-SERVED_CODE = ("include/detector/letterbox.py", "include/detector/onnx_inference.py")
+SERVED_CODE = ("include/detector/letterbox.py", "include/detector/onnx_inference.py", "include/upright.py")
 
 
 def write_contents(folder: Path, checkpoint: Checkpoint, weights: bytes, image: bytes, config: PackConfig) -> None:

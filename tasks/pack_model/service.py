@@ -16,13 +16,14 @@ from PIL import Image
 from pydantic import BaseModel
 
 from include.detector.onnx_inference import OnnxDetector
+from include.upright import in_rgb
 
 HERE = Path(__file__).resolve().parent
 SETTINGS = json.loads((HERE / "model" / "detector.json").read_text())
 
 
 class Detection(BaseModel):
-    """One box: `x0, y0, x1, y1` in pixels of the picture as posted, class name, score in 0…1."""
+    """One box: `x0, y0, x1, y1` in pixels of the picture as viewers show it (by its EXIF), class name, score in 0…1."""
 
     box_xyxy_px: tuple[float, float, float, float]
     class_name: str
@@ -40,7 +41,7 @@ class DetectorService:
     def detect(self, picture: Path, /) -> list[Detection]:
         """The detections of one picture (the request's body, any format that Pillow reads), best first."""
         try:
-            image = Image.open(picture).convert("RGB")
+            image = in_rgb(Image.open(picture))
         except (OSError, ValueError, Image.DecompressionBombError) as error:
             raise InvalidArgument(f"the request's body is no picture that can be read: {type(error).__name__}") from None
         boxes, scores, labels = self.detector.detect_arrays([image], SETTINGS["min_score"], SETTINGS["max_detections"])[0]

@@ -15,6 +15,7 @@ from include.detector.families import build_detector
 from include.detector.onnx_inference import OnnxDetector
 from include.errors import StepError
 from include.storage.content import md5_of
+from include.upright import in_rgb
 from tasks.test_bundle.config import ParityConfig
 from tasks.test_bundle.detections import compare
 
@@ -82,7 +83,7 @@ def _detections(name: str, checkpoint: Checkpoint, config: ParityConfig, detect:
 
 
 def _picture(opened: OpenedBundle) -> Image.Image:
-    return Image.open(io.BytesIO(opened.path(bundles.REFERENCE_IMAGE).read_bytes()))
+    return in_rgb(Image.open(io.BytesIO(opened.path(bundles.REFERENCE_IMAGE).read_bytes())))
 
 
 def _by_torch(opened: OpenedBundle) -> list[Detection]:

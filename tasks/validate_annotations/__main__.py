@@ -25,11 +25,10 @@ from include.artifacts.tables import ANNOTATIONS, FINDINGS, IMAGES
 from include.checks.asking import Suites
 from include.errors import BadInputError, ConfigError
 from include.step.run import StepRun, main
-from include.storage.content import in_threads
 from tasks.validate_annotations.batch import Parent
 from tasks.validate_annotations.config import ValidateAnnotations
 from tasks.validate_annotations.data_docs.publish import publish
-from tasks.validate_annotations.pictures import Picture, look
+from tasks.validate_annotations.pictures import Picture, look_at_all
 from tasks.validate_annotations.stream import parts_of_file, whole
 from tasks.validate_annotations.validate import Divided, divide
 
@@ -83,16 +82,12 @@ def _card(step: StepRun[ValidateAnnotations], batch: LabelBatch, divided: Divide
 
 
 def _pictures(step: StepRun[ValidateAnnotations], hashes: list[str]) -> dict[str, Picture] | None:
-    """Every distinct image of the batch, decoded; Pillow decodes outside Python's lock, so threads use all cores.
-
-    None where no rule asks what the pictures are really like.
-    """
+    """Every distinct image of the batch, decoded; None where no rule asks what the pictures are really like."""
     told = {rule.name: rule.parameters for rule in step.config.in_use.rules if rule.name in NEEDS_PICTURES}
     if not told:
         return None
     most = told.get("image_readable", {}).get("max_image_megapixels", float("inf"))
-    seen = in_threads(lambda md5: look(step.content.get(md5), most), hashes, threads=4)
-    return dict(zip(hashes, seen, strict=True))
+    return look_at_all(step.content.get, hashes, most, step.log)
 
 
 def _parent(step: StepRun[ValidateAnnotations], batch: LabelBatch) -> Parent | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from include.definitions.suites import RuleInUse
 from tasks.validate_annotations.findings import Finding, Findings, got
 from tasks.validate_annotations.frames import Places, image_frame, same_image
-from tasks.validate_annotations.pictures import Picture
+from tasks.validate_annotations.pictures import Picture, as_seen
 from tasks.validate_annotations.verdicts import Ask, Rules, judge
 
 Ints = NDArray[np.int64]
@@ -87,9 +87,10 @@ class Images:
                 "same_image": self.table["image_key"][other].as_py() if other >= 0 else None}  # fmt: skip
 
     def accepted(self) -> pa.Table:
-        """The size of an accepted image is the picture's: where the labels state one, it is the same."""
+        """The size of an accepted image is the picture's: where the labels state one, it is the same. With what it looks like."""
         table = self.table
         for name in ("width_px", "height_px"):
             real = pa.array(self.frame[f"real_{name}"].to_numpy(np.float64))
             table = table.set_column(table.schema.get_field_index(name), name, real)
-        return table.filter(pa.array(~self.is_lost))
+        accepted = table.filter(pa.array(~self.is_lost))
+        return accepted if self.pictures is None else as_seen(accepted, self.pictures)

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from include.labelling.files.coco_shapes import Annotation, shape_of
-from include.labelling.files.values import as_id, as_number, as_text, attributes, path_in_delivery
+from include.labelling.files.values import as_id, as_number, as_text, attributes, parsed, path_in_delivery
 from include.labelling.items import Labelled, Picture, Refused, Shape
 
 LISTS = ("images", "annotations", "categories")
@@ -74,7 +74,7 @@ def _load(data: bytes) -> File:
     except msgspec.DecodeError:
         pass
     try:
-        content = json.loads(text)
+        content = parsed(text)
     except ValueError as error:
         raise Refused(f"not JSON: {error}") from None
     if not isinstance(content, dict):
@@ -93,7 +93,7 @@ def _annotation(raw: msgspec.Raw) -> Annotation:
     try:
         return decode_annotation(raw)
     except msgspec.DecodeError:
-        found = json.loads(bytes(raw))
+        found = parsed(bytes(raw))
     if not isinstance(found, dict):
         return Annotation()
     fields = {key: value for key, value in found.items() if key in KEYS}

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from include.formats.tree import composed
 from include.labelling.files.coco import read_coco
 from include.labelling.files.recorded_tree import RecordedTree
 from include.labelling.items import Labelled, Picture, Refused, Shape
@@ -41,10 +42,10 @@ class Finder:
     """Finds the file that a file_name means."""
 
     def __init__(self, images: Sequence[str]) -> None:
-        self.images = frozenset(images)
+        self.images = {composed(path): path for path in images} | {path: path for path in images}
         self.by_name: dict[str, list[str]] = defaultdict(list)
         for path in images:
-            self.by_name[path.rpartition("/")[2]].append(path)
+            self.by_name[composed(path.rpartition("/")[2])].append(path)
 
     def placed(self, picture: Picture, labels: str) -> Picture:
         """Beside or above the labels, in `images` there, or the only file whose path ends so."""
@@ -54,9 +55,10 @@ class Finder:
         above = folder.rpartition("/")[0]
         for place in (folder, above, f"{folder}/images", f"{above}/images"):
             path = f"{place}/{name}".strip("/")
-            if path in self.images:
-                return self._at(picture, path)
-        ending = [path for path in self.by_name.get(name.rpartition("/")[2], ()) if path.endswith(f"/{name}")]
+            if (found := self.images.get(path) or self.images.get(composed(path))) is not None:
+                return self._at(picture, found)
+        name = composed(name)
+        ending = [path for path in self.by_name.get(name.rpartition("/")[2], ()) if composed(path).endswith(f"/{name}")]
         if len(ending) == 1:
             return self._at(picture, ending[0])
         said = f"no file {name}" if not ending else f"{len(ending)} files {name}, e.g. {ending[0]} and {ending[1]}"

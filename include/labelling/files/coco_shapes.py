@@ -13,11 +13,12 @@ from typing import Any
 
 import msgspec
 
-from include.labelling.files.values import NOT_A_NUMBER, as_id, as_number, attributes
+from include.labelling.files.values import NOT_A_NUMBER, as_id, as_number, attributes, parsed
 from include.labelling.items import Kind, Shape, enclosing, geometry
 
 NO_BOX = (NOT_A_NUMBER,) * 4
 IN_NUMBERS = b"0123456789.,-+"  # without e: 1e999 is no number
+AS_ZEROS, LONG_NUMBER = bytes.maketrans(b"123456789", b"000000000"), b"0" * 40  # no float, and at 4,300 digits no int
 Box = tuple[float, float, float, float]
 
 
@@ -73,11 +74,11 @@ def _segmented(text: bytes) -> tuple[Kind, str | None]:
     if text in (b"null", b"[]", b"{}"):
         return "box", None
     if text.startswith(b"{"):
-        said = json.loads(text)
+        said = parsed(text)
         return "mask", geometry(rle={key: said.get(key) for key in ("counts", "size")})
     if not text.startswith(b"["):
         return "box", None
-    if not text.startswith(b"[["):
+    if not text.startswith(b"[[") or LONG_NUMBER in text.translate(AS_ZEROS):
         return "polygon", None
     for ring in text[2:-2].split(b"],["):
         commas = ring.count(b",")

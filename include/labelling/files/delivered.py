@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from include.formats.tree import composed
 from include.labelling.files.archives import unpack
 from include.labelling.files.coco import read_coco
 from include.labelling.files.connector import MARKER, note_of
@@ -68,11 +69,12 @@ def _coco(store: Store, key: str, folder: str) -> Labelled:
 
 def _located(labelled: Labelled, keys: dict[str, str], folder: str) -> Labelled:
     """The pictures with the keys of their files as addresses."""
+    keys = {composed(path): key for path, key in keys.items()} | keys
 
     def locate(picture: Picture) -> Picture:
         if picture.missing is not None:
             return picture
-        if (key := keys.get(picture.address)) is None:
+        if (key := keys.get(picture.address) or keys.get(composed(picture.address))) is None:
             return replace(picture, address=None, missing=f"no object {folder}/{picture.address}")
         return replace(picture, address=key)
 

@@ -46,7 +46,7 @@ def _read(tree: RecordedTree, kind: str) -> Labelled:
     problems = list(labels.problems.first)
     if labels.problems.count > len(problems):
         problems.append(f"and {labels.problems.count - len(problems)} more problems")
-    is_empty = not any(image.boxes or image.others for image in labels.images)
+    is_empty = not any(image.boxes or not all(box.unread for box in image.others) for image in labels.images)
     if not labels.images or (problems and is_empty):
         raise Refused(
             f"no labels of kind {kind}: {'; '.join(problems[:5]) or f'{len(tree.paths)} files'}; expected {_expected(kind)}"
@@ -93,16 +93,20 @@ def _said(image: LabelledImage) -> str | None:
 
 
 def _shape(image: LabelledImage, box: Box) -> Shape:
-    """`raw` has what was read: the files themselves are in the original."""
+    """`raw` has what was read: the files themselves are in the original. A side that is no number, or infinite, is none."""
     sides = (box.x_px, box.y_px, box.width_px, box.height_px)
-    raw = {
-        "image": image.path, "class": box.class_name, "kind": box.kind,
-        "bbox": [None if math.isnan(one) else one for one in sides],
-        "geometry": json.loads(box.geometry) if box.geometry else None, "attributes": unpacked(box.attributes),
-    }  # fmt: skip
+    raw: dict[str, object] = {"image": image.path, "class": box.class_name}
+    if box.unread is not None:
+        raw["text"] = box.unread
+    else:
+        raw |= {
+            "kind": box.kind, "bbox": [one if math.isfinite(one) else str(one) for one in sides],
+            "geometry": json.loads(box.geometry) if box.geometry else None, "attributes": unpacked(box.attributes),
+        }  # fmt: skip
+    x, y, width, height = (one if math.isfinite(one) else NAN for one in sides)
     return Shape(
-        box.kind, box.class_name or None, sides, json.dumps(raw), box.geometry, image_id=image.path, is_crowd=box.is_crowd,
-        annotator=box.annotator, reviewer=box.reviewer, job=box.job, attributes=box.attributes,
+        box.kind, box.class_name or None, (x, y, width, height), json.dumps(raw), box.geometry, image_id=image.path,
+        is_crowd=box.is_crowd, annotator=box.annotator, reviewer=box.reviewer, job=box.job, attributes=box.attributes,
     )  # fmt: skip
 
 

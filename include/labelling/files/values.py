@@ -8,6 +8,16 @@ import unicodedata
 from typing import Any
 
 NOT_A_NUMBER = float("nan")
+DIGITS_MAX = 4300  # of an int: Python refuses to read a longer one
+
+
+def parsed(text: str | bytes) -> Any:
+    """JSON as Python's own reader takes it, NaN included; a number too long for an int is infinite. Raises ValueError."""
+    return json.loads(text, parse_int=_whole)
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) <= DIGITS_MAX else float(digits)
 
 
 def as_id(value: object) -> str | None:

@@ -24,8 +24,8 @@ from include.storage import ContentStore
 from include.storage.content import in_threads
 from include.versions.alike.close_hashes import Block, Ints, close_pairs
 from include.versions.alike.duplicates_page import PAGE, Pair, Side, counted, render
-from include.versions.alike.fingerprints import FLAT, Levelled, as_numbers, differences, fingerprint, levelled, thumbnail
-from include.versions.contents import Contents
+from include.versions.alike.fingerprints import FLAT, Levelled, Looks, as_numbers, differences, levelled, looks, thumbnail
+from include.versions.contents import LOOKED_AT, Contents
 from include.versions.progress import steadily
 from include.versions.splits import SPLITS
 
@@ -91,16 +91,20 @@ def side(images: pd.DataFrame, at: int) -> Side:
 
 def with_hashes(step: StepRun[Any], contents: Contents, before: Sequence[DatasetVersion]) -> Contents:
     """Only images that no version before has a hash of are read: those that are new."""
-    images, known = contents.images, dict[str, str]()
+    images, known = contents.images, dict[str, Looks]()
     for version in before if images["phash"].isna().any() else ():
         table = from_parquet(step.content.get(version.images_table))
-        if "phash" in table.column_names:  # else it was made before there were any
-            known |= dict(zip(table["md5"].to_pylist(), table["phash"].to_pylist(), strict=True))
-    hashes = images["phash"].astype(object).where(images["phash"].notna(), images["md5"].map(known))
-    lacking = images.loc[hashes.isna(), "md5"].tolist()
-    made = steadily(lambda md5: fingerprint(step.content.get(md5)), lacking, len(lacking), step.log, "pictures looked at")
-    hashes = hashes.where(hashes.notna(), images["md5"].map(dict(zip(lacking, made, strict=True)))).astype(object)
-    return replace(contents, images=images.assign(phash=hashes))
+        if set(LOOKED_AT) <= set(table.column_names):  # else it was made before there were any
+            known |= dict(zip(table["md5"].to_pylist(), map(Looks, *(table[one].to_pylist() for one in LOOKED_AT)), strict=True))
+    known = {md5: one for md5, one in known.items() if one.phash is not None}
+    lacks = images["phash"].isna()
+    lacking = images.loc[lacks & ~images["md5"].isin(known), "md5"].tolist()
+    made = steadily(lambda md5: looks(step.content.get(md5)), lacking, len(lacking), step.log, "pictures looked at")
+    known |= dict(zip(lacking, made, strict=True))
+    for at, name in enumerate(LOOKED_AT):
+        values = {md5: one[at] for md5, one in known.items()}
+        images = images.assign(**{name: images[name].astype(object).where(~lacks, images["md5"].map(values)).astype(object)})
+    return replace(contents, images=images)
 
 
 def found_apart(content: ContentStore, images: pd.DataFrame, settings: NearDuplicates, before: Sequence[DatasetVersion]) -> Ints:

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from include.upright import eight_bits, turn_of
 
 SIDE = 32
 KEPT = 8  # frequencies per axis
@@ -31,35 +33,51 @@ _n = np.arange(SIDE)
 DCT = np.cos(np.pi * (2 * _n[None, :] + 1) * _n[:KEPT, None] / (2 * SIDE))  # (8, 32), unscaled: only signs are asked
 
 
+class Looks(NamedTuple):
+    """`phash`: 16 hex digits, FLAT for what looks like nothing. `brightness`: mean luma, 0 black to 1 white; null: unreadable."""
+
+    phash: str
+    brightness: float | None
+
+
 def thumbnail(data: bytes) -> Thumbnail | None:
     """(32, 32, 3) RGB, whatever the picture's size and format; None where it cannot be decoded."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            image.draft("RGB", (8 * SIDE, 8 * SIDE))  # a JPEG is decoded at a fraction of its size
-            plain = image if image.mode[0] not in "IF" else eight_bits(image)
-            return np.asarray(plain.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX))
+            return thumbnail_of(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
 
 
-def eight_bits(image: Image.Image) -> Image.Image:
-    """Deep grey, its own darkest to its own brightest."""
-    values = np.asarray(image, np.float64)
-    low, high = float(values.min()), float(values.max())
-    return Image.fromarray(((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8))
+def thumbnail_of(image: Image.Image) -> Thumbnail:
+    """The same of a picture that was opened and not yet decoded, upright. All its bytes are decoded; raises what Pillow raises.
+
+    A JPEG is decoded at a fraction of its size, which leaves out transforms but no code word: damage shows all the same.
+    """
+    image.draft("RGB", (8 * SIDE, 8 * SIDE))
+    turn = turn_of(image)
+    image.load()
+    plain = eight_bits(image)
+    small = (plain if plain.mode == "RGB" else plain.convert("RGB")).resize((SIDE, SIDE), Image.Resampling.BOX)
+    return np.asarray(small if turn is None else small.transpose(turn))
 
 
-def fingerprint(data: bytes) -> str:
-    """16 hex digits; FLAT for what looks like nothing."""
+def looks(data: bytes) -> Looks:
+    """Of a file's bytes."""
     small = thumbnail(data)
-    if small is None:
-        return FLAT
+    return Looks(FLAT, None) if small is None else looks_of(small)
+
+
+def looks_of(small: Thumbnail) -> Looks:
+    """Of a thumbnail."""
     grey = small @ np.array([0.299, 0.587, 0.114])
-    if np.abs(grey - grey.mean()).mean() < MIN_CONTRAST:
-        return FLAT
+    mean = float(grey.mean())
+    brightness = round(mean / 255, 4)
+    if np.abs(grey - mean).mean() < MIN_CONTRAST:
+        return Looks(FLAT, brightness)
     frequencies = (DCT @ grey @ DCT.T).reshape(-1)
     above = frequencies > np.median(frequencies[1:])  # the first is the mean grey
-    return bytes(np.packbits(above)).hex()
+    return Looks(bytes(np.packbits(above)).hex(), brightness)
 
 
 def as_numbers(hashes: list[str]) -> NDArray[np.uint64]:

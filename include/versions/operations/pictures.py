@@ -1,7 +1,7 @@
 """Pictures from pictures, in worker processes: fetch, decode once, edit, encode, put by content.
 
-A version's boxes are of the pixels as they are stored, so EXIF's orientation is not applied (it would turn the picture under
-its boxes); new files carry no EXIF, and every viewer shows them as the boxes see them. Colour profiles are kept. Of an
+A version's boxes are of the upright picture (include/upright.py); new files are stored upright and carry no EXIF, and every
+viewer shows them as the boxes see them. Colour profiles are kept. Of an
 animation, the first picture. Alpha is dropped where the format has none, as training drops it.
 """
 
@@ -21,6 +21,7 @@ from PIL import Image, ImageEnhance
 from include.errors import BadInputError
 from include.storage import ContentStore, open_store
 from include.storage.content import in_threads
+from include.upright import upright, upright_size
 from include.versions.operations.edits import Edit
 
 SUFFIXES = {"JPEG": (".jpg", ".jpeg"), "PNG": (".png",), "WEBP": (".webp",)}
@@ -94,13 +95,14 @@ def _redraw_one(task: Task) -> list[New]:
     data = content.get(task.md5)
     with Image.open(io.BytesIO(data), formats=READABLE) as image:
         form = task.format.upper() if task.format != "same" else (image.format if image.format in SUFFIXES else "PNG")
-        if image.size != task.size:
-            raise BadInputError(f"got {image.size[0]}×{image.size[1]} px, expected {task.size[0]}×{task.size[1]}")
+        size = upright_size(image)
+        if size != task.size:
+            raise BadInputError(f"got {size[0]}×{size[1]} px, expected {task.size[0]}×{task.size[1]}")
         if task.quality is None and image.format == form and _changes_nothing(task):
             return [New(task.md5, len(data), SUFFIXES[form])]
         profile = image.info.get("icc_profile") if image.mode in MODES else None
-        pixels = image if image.mode in MODES else image.convert("RGBA" if image.has_transparency_data else "RGB")
-        pixels.load()
+        turned = upright(image)
+        pixels = turned if turned.mode in MODES else turned.convert("RGBA" if image.has_transparency_data else "RGB")
     files = [encode(edited(pixels, edit), form, task.quality or QUALITY, profile) for edit in task.edits]
     md5s = in_threads(content.put, files, threads=8)
     return [New(md5, len(file), SUFFIXES[form]) for md5, file in zip(md5s, files, strict=True)]

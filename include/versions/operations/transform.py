@@ -86,6 +86,7 @@ def image_rows(images: pd.DataFrame, pieces: Sequence[Drawn]) -> pd.DataFrame:
                 "relpath": names.take(path_of(row["relpath"], piece.edit.tag, new.suffixes), new.md5),
                 "md5": new.md5, "size_bytes": new.size_bytes, "width_px": width, "height_px": height,
                 "attributes": json.dumps(attributes | {"made_from": row["from"]}, sort_keys=True), "phash": None,
+                "brightness": None,
             }  # fmt: skip
     return pd.DataFrame(rows, columns=[*IMAGE_COLUMNS, "from"])
 

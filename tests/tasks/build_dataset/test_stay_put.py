@@ -81,7 +81,8 @@ class Dataset:
         """An import that states splits and groups of its own."""
         rows = [
             {"relpath": f"images/{content}", "md5": md5_of(content), "size_bytes": 1, "width_px": 9, "height_px": 9,
-             "group": group, "split": split, "source": "s", "checked_labels": None, "attributes": None, "phash": None}
+             "group": group, "split": split, "source": "s", "checked_labels": None, "attributes": None, "phash": None,
+             "brightness": None}
             for content, (group, split) in {content: (group, split) for content, group, split in stated}.items()
         ]  # fmt: skip
         images = pd.DataFrame(rows, columns=IMAGE_COLUMNS, dtype=object)

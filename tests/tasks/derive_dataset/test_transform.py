@@ -195,16 +195,17 @@ def test_reencode_changes_bytes_and_suffix_and_no_box(store: Store, trees: Datas
         derived(how("reencode", format="jpeg"), parents="dataset://jpegs:v1", name="jpegs", run="r2")
 
 
-def test_orientation_is_not_applied_and_not_kept_but_the_colour_profile_is(store: Store, derived: Derived) -> None:
+def test_orientation_is_applied_and_not_kept_and_the_colour_profile_is(store: Store, derived: Derived) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # viewers turn it by 90°; the boxes are of the pixels as stored
+    exif[0x0112] = 6  # 100 × 64 pixels as stored, 64 × 100 as every viewer shows it, and as the boxes mean it
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     data = encoded(gradient(100, 64), "JPEG", exif=exif, icc_profile=profile, quality=95)
     put_version(store, "turned", ("Tree",), [{"relpath": "images/a.JPG", "data": data}],
                 [{"image": "images/a.JPG", "class_name": "Tree", "box": (10, 10, 20, 20)}])  # fmt: skip
-    made = derived(how("crop", width=90, height=60), parents="dataset://turned:v1")
+    made = derived(how("crop", width=60, height=90), parents="dataset://turned:v1")
     ((path, picture),) = pictures(store, made).items()
-    assert (path, picture.size, picture.getexif().get(0x0112)) == ("a.JPG", (90, 60), None)
+    assert (path, picture.size, picture.getexif().get(0x0112)) == ("a.JPG", (60, 90), None)
+    assert picture.getpixel((10, 80)) == pytest.approx((80, 53, 0), abs=8)  # column 80, row 63 - 10 as stored
     assert picture.info["icc_profile"] == profile
     assert boxes_of(store, made)[path] == [(10, 10, 20, 20)]
 

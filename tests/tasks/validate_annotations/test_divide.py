@@ -53,7 +53,11 @@ def annotation(
 
 
 def run(
-    suites: Suites, images: list[dict[str, Any]], annotations: list[dict[str, Any]], config: ValidateAnnotations = CONFIG, **more: Any
+    suites: Suites,
+    images: list[dict[str, Any]],
+    annotations: list[dict[str, Any]],
+    config: ValidateAnnotations = CONFIG,
+    **more: Any,
 ) -> Divided:
     tables = pa.Table.from_pylist(images, IMAGES), pa.Table.from_pylist(annotations, ANNOTATIONS)
     return divided_tables(suites, *tables, config, **more)
@@ -218,5 +222,3 @@ def test_batch_from_before_shapes_and_conflicts_is_divided_as_boxes(suites: Suit
 def test_what_a_service_sent_is_said_in_its_own_words(suites: Suites, more: dict[str, Any], got: str) -> None:
     divided = run(suites, [image("i1")], [annotation(0, raw='{"type": "rectanglelabels"}', **more)])
     assert [row["got"] for row in rejected(divided)] == [got]
-
-

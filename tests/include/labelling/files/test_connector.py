@@ -269,8 +269,11 @@ def test_what_cannot_be_read_is_a_problem_and_the_rest_is_taken(store: Store, fo
     })  # fmt: skip
     labelled = fetched(connector(store, "yolo"), "d1/COMPLETE")
     assert [(one.name, [shape.box_px for shape in one.shapes]) for one in labelled.pictures] == [
-        ("images/a.jpg", [pytest.approx((90, 45, 20, 10))]), ("images/b.jpg", []),
+        ("images/a.jpg", [pytest.approx((90, 45, 20, 10))] * 2),
+        ("images/b.jpg", [pytest.approx((math.nan,) * 4, nan_ok=True)]),
     ]  # fmt: skip
+    assert [shape.class_name for one in labelled.pictures for shape in one.shapes] == ["Tree", None, None]
+    assert json.loads(labelled.pictures[0].shapes[1].raw)["text"] == "7 .5 .5 .1 .1"
     assert [problem.partition(": ")[0] for problem in labelled.problems] == [
         "labels/a.txt line 2", "images/b.jpg", "1 image files that no label file names, e.g. other/c.jpg; left out",
     ]  # fmt: skip

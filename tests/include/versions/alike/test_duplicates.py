@@ -17,7 +17,7 @@ from include.storage import ContentStore, Store, open_store
 from include.versions.alike import close_hashes, duplicates
 from include.versions.alike.close_hashes import close_pairs
 from include.versions.alike.duplicates import NearDuplicates, keep_apart
-from include.versions.alike.fingerprints import FLAT, as_numbers, fingerprint
+from include.versions.alike.fingerprints import FLAT, as_numbers, looks
 from include.versions.contents import Contents
 from include.versions.derive import DeriveDataset, derive
 from tests.end_to_end import shapes
@@ -37,7 +37,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **how: Any) -> bytes:
 
 
 def bits_apart(one: bytes, other: bytes) -> int:
-    a, b = as_numbers([fingerprint(one), fingerprint(other)])
+    a, b = as_numbers([looks(one).phash, looks(other).phash])
     return int(np.bitwise_count(a ^ b))
 
 
@@ -57,7 +57,7 @@ def test_same_scene_stored_otherwise_has_a_close_hash(seed: int, how: str) -> No
 
 
 def test_different_scenes_have_hashes_far_apart() -> None:
-    hashes = as_numbers([fingerprint(encoded(scene(seed))) for seed in range(40)])
+    hashes = as_numbers([looks(encoded(scene(seed))).phash for seed in range(40)])
     apart = np.bitwise_count(hashes[:, None] ^ hashes[None, :])[np.triu_indices(40, 1)]
     assert apart.min() > 6
     assert 30 < apart.mean() < 34
@@ -69,14 +69,14 @@ def test_different_scenes_have_hashes_far_apart() -> None:
     ids=["one colour", "no picture", "empty", "cut off"],
 )
 def test_what_looks_like_nothing_is_like_nothing(data: bytes) -> None:
-    assert fingerprint(data) == FLAT
+    assert looks(data).phash == FLAT
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "I;16", "1", "CMYK", "F"])
 def test_any_pixel_format_has_a_hash(mode: str) -> None:
     grey = scene(1).convert("L")
     image = Image.fromarray(np.asarray(grey, np.uint16) * 256) if mode == "I;16" else grey.convert(mode)
-    assert fingerprint(encoded(image, "TIFF")) != FLAT
+    assert looks(encoded(image, "TIFF")).phash != FLAT
 
 
 def many_hashes() -> tuple[list[int], list[int]]:
@@ -195,7 +195,7 @@ def test_same_split_is_no_leak(store: Store) -> None:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """What is decoded from now on, to be hashed or compared."""
     read: list[bytes] = []
-    for name in ("fingerprint", "thumbnail"):
+    for name in ("looks", "thumbnail"):
         real = getattr(duplicates, name)
         monkeypatch.setattr(duplicates, name, lambda data, real=real: read.append(data) or real(data))
     return read
