@@ -87,14 +87,14 @@ def shift_of_names(column: str, before: Mapping[str, int], after: Mapping[str, i
     """Of categories, from how often each is on either side."""
     names = [name for name in {**before, **after} if before.get(name) or after.get(name)]
     counts = np.array([[side.get(name, 0) for name in names] for side in (before, after)], np.int64)
-    sizes = [int(size) for size in counts.sum(axis=1)]
-    if not all(sizes):
-        return Shift(column, "not measured", *sizes)
+    had, has = (int(size) for size in counts.sum(axis=1))
+    if not (had and has):
+        return Shift(column, "not measured", had, has)
     moved, p = psi(counts[0].tolist(), counts[1].tolist()), _chi_squared_p(counts)
     shares = counts / counts.sum(axis=1, keepdims=True)
     order = np.argsort(-shares.max(axis=0), kind="stable")[:BARS]
     bars = tuple(Bar(str(names[one]), float(shares[0, one]), float(shares[1, one])) for one in order)
-    return Shift(column, verdict(moved, None, p, limits), *sizes, moved, None, p, bars)
+    return Shift(column, verdict(moved, None, p, limits), had, has, moved, None, p, bars)
 
 
 def shift_of_numbers(
@@ -103,15 +103,15 @@ def shift_of_numbers(
     """Of numbers: PSI over the deciles of `before`, KS over all values. `is_ratio`: drawn on a logarithmic scale."""
     from scipy import stats  # a third of a second, and names need less
 
-    sides = [side[np.isfinite(side)] for side in (np.asarray(before, float), np.asarray(after, float))]
-    sizes = [len(side) for side in sides]
-    if not all(sizes):
-        return Shift(column, "not measured", *sizes)
-    edges = np.unique(np.quantile(sides[0], np.linspace(0, 1, PSI_BINS + 1)[1:-1]))
-    moved = psi(*(np.bincount(np.searchsorted(edges, side, "left"), minlength=len(edges) + 1).tolist() for side in sides))
-    found = stats.ks_2samp(*sides, method="asymp")  # the exact p costs the product of the sizes
+    old, new = (side[np.isfinite(side)] for side in (np.asarray(before, float), np.asarray(after, float)))
+    if not (len(old) and len(new)):
+        return Shift(column, "not measured", len(old), len(new))
+    edges = np.unique(np.quantile(old, np.linspace(0, 1, PSI_BINS + 1)[1:-1]))
+    counts = [np.bincount(np.searchsorted(edges, side, "left"), minlength=len(edges) + 1) for side in (old, new)]
+    moved = psi(counts[0].tolist(), counts[1].tolist())
+    found = stats.ks_2samp(old, new, method="asymp")  # the exact p costs the product of the sizes
     ks, p = float(found.statistic), float(found.pvalue)
-    return Shift(column, verdict(moved, ks, p, limits), *sizes, moved, ks, p, drawn_bars(*sides, is_ratio=is_ratio))
+    return Shift(column, verdict(moved, ks, p, limits), len(old), len(new), moved, ks, p, drawn_bars(old, new, is_ratio))
 
 
 def verdict(psi: float, ks: float | None, p: float, limits: Limits | None = None) -> Verdict:
