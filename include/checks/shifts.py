@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -103,12 +104,11 @@ def shift_of_numbers(
     """Of numbers: PSI over the deciles of `before`, KS over all values. `is_ratio`: drawn on a logarithmic scale."""
     from scipy import stats  # a third of a second, and names need less
 
-    old, new = (side[np.isfinite(side)] for side in (np.asarray(before, float), np.asarray(after, float)))
+    old, new = (np.sort(side[np.isfinite(side)]) for side in (np.asarray(before, float), np.asarray(after, float)))
     if not (len(old) and len(new)):
         return Shift(column, "not measured", len(old), len(new))
     edges = np.unique(np.quantile(old, np.linspace(0, 1, PSI_BINS + 1)[1:-1]))
-    counts = [np.bincount(np.searchsorted(edges, side, "left"), minlength=len(edges) + 1) for side in (old, new)]
-    moved = psi(counts[0].tolist(), counts[1].tolist())
+    moved = psi(*(_counts(side, edges, "right") for side in (old, new)))
     found = stats.ks_2samp(old, new, method="asymp")  # the exact p costs the product of the sizes
     ks, p = float(found.statistic), float(found.pvalue)
     return Shift(column, verdict(moved, ks, p, limits), len(old), len(new), moved, ks, p, drawn_bars(old, new, is_ratio))
@@ -129,17 +129,22 @@ def verdict(psi: float, ks: float | None, p: float, limits: Limits | None = None
 
 
 def drawn_bars(before: Values, after: Values, is_ratio: bool = False) -> tuple[Bar, ...]:
-    """Equal bins over what both sides hold, without the outermost hundredth at either end, which the end bins take in."""
-    sides = [np.log(np.maximum(side, 1e-12)) if is_ratio else side for side in (before, after)]
-    low = min(float(np.quantile(side, 0.01)) for side in sides)
-    high = max(float(np.quantile(side, 0.99)) for side in sides)
-    edges = np.linspace(low, high, BARS + 1) if high > low else np.array([low, low])
-    bins = len(edges) - 1
-    inner = edges[1:-1]
-    shares = [np.bincount(np.searchsorted(inner, side, "right"), minlength=bins) / len(side) for side in sides]
-    shown = np.exp(edges) if is_ratio else edges
-    names = [f"{shown[one]:.3g} to {shown[one + 1]:.3g}" for one in range(bins)]
-    return tuple(Bar(name, float(one), float(other)) for name, one, other in zip(names, *shares, strict=True))
+    """Of sorted numbers: equal bins over what both sides hold, without the outermost hundredth at either end, which the end
+    bins take in. `is_ratio`: equal on a logarithmic scale.
+    """
+    ends = np.array([np.quantile(side, (0.01, 0.99)) for side in (before, after)])
+    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
+    space = np.geomspace if is_ratio and low > 0 else np.linspace
+    edges = space(low, high, BARS + 1) if high > low else np.array([low, low])
+    shares = [[count / len(side) for count in _counts(side, edges[1:-1], "left")] for side in (before, after)]
+    names = [f"{one:.3g} to {other:.3g}" for one, other in pairwise(edges)]
+    return tuple(Bar(*row) for row in zip(names, *shares, strict=True))
+
+
+def _counts(ordered: Values, edges: Values, at_edge: Literal["left", "right"]) -> list[int]:
+    """How many of the sorted numbers lie between the edges; `right`: an edge belongs to the bin below it."""
+    found: list[int] = np.diff(np.searchsorted(ordered, edges, at_edge), prepend=0, append=len(ordered)).tolist()
+    return found
 
 
 def _chi_squared_p(counts: Values) -> float:
