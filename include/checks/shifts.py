@@ -28,6 +28,7 @@ Verdict = Literal["stable", "shifted", "different", "too few", "not measured"]
 Values = Any  # numbers as an array; NaN where there is none
 PSI_BINS = 10  # deciles of what was before, as is usual
 EMPTY = 0.5  # cases that an empty bin counts as: the share of none has no logarithm
+EXACT_KS = 100  # values up to which the exact p is computed
 BARS = 12  # of a small drawing
 
 
@@ -61,7 +62,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Shift:
-    """One column of two sides. `ks` is None for names. `p`: of the KS test for numbers, of chi-squared for names."""
+    """One column of two sides. `ks` and `medians` (before, after): of numbers. `p`: of the KS test, for names of chi-squared."""
 
     column: str
     verdict: Verdict
@@ -71,6 +72,7 @@ class Shift:
     ks: float | None = None
     p: float | None = None
     bars: tuple[Bar, ...] = ()
+    medians: tuple[float, float] | None = None
 
 
 def psi(before: Sequence[float], after: Sequence[float]) -> float:
@@ -109,9 +111,11 @@ def shift_of_numbers(
         return Shift(column, "not measured", len(old), len(new))
     edges = np.unique(np.quantile(old, np.linspace(0, 1, PSI_BINS + 1)[1:-1]))
     moved = psi(*(_counts(side, edges, "right") for side in (old, new)))
-    found = stats.ks_2samp(old, new, method="asymp")  # the exact p costs the product of the sizes
+    # the exact p costs the product of the sizes, and that for many has none of one value against one
+    found = stats.ks_2samp(old, new, method="exact" if max(len(old), len(new)) <= EXACT_KS else "asymp")
     ks, p = float(found.statistic), float(found.pvalue)
-    return Shift(column, verdict(moved, ks, p, limits), len(old), len(new), moved, ks, p, drawn_bars(old, new, is_ratio))
+    bars, middle = drawn_bars(old, new, is_ratio), (float(np.median(old)), float(np.median(new)))
+    return Shift(column, verdict(moved, ks, p, limits), len(old), len(new), moved, ks, p, bars, middle)
 
 
 def verdict(psi: float, ks: float | None, p: float, limits: Limits | None = None) -> Verdict:
@@ -130,12 +134,16 @@ def verdict(psi: float, ks: float | None, p: float, limits: Limits | None = None
 
 def drawn_bars(before: Values, after: Values, is_ratio: bool = False) -> tuple[Bar, ...]:
     """Of sorted numbers: equal bins over what both sides hold, without the outermost hundredth at either end, which the end
-    bins take in. `is_ratio`: equal on a logarithmic scale.
+    bins take in. `is_ratio`: equal on a logarithmic scale. Whole numbers lie in bins of whole numbers.
     """
     ends = np.array([np.quantile(side, (0.01, 0.99)) for side in (before, after)])
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
-    space = np.geomspace if is_ratio and low > 0 else np.linspace
-    edges = space(low, high, BARS + 1) if high > low else np.array([low, low])
+    if all((side == np.floor(side)).all() for side in (before, after)):
+        edges = np.arange(low, high + 1 + (step := np.ceil((high - low + 1) / BARS)), step)
+    elif high > low:
+        edges = (np.geomspace if is_ratio and low > 0 else np.linspace)(low, high, BARS + 1)
+    else:
+        edges = np.array([low, low])
     shares = [[count / len(side) for count in _counts(side, edges[1:-1], "left")] for side in (before, after)]
     names = [f"{one:.3g} to {other:.3g}" for one, other in pairwise(edges)]
     return tuple(Bar(*row) for row in zip(names, *shares, strict=True))

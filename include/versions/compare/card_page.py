@@ -21,6 +21,8 @@ from include.versions.compare import diff_page
 from include.versions.compare.diff import Diff, compare
 from include.versions.compare.diff_tables import BOX, Tables
 from include.versions.compare.distributions import box_charts, label_charts, place_charts
+from include.versions.compare.shift_gate import shifts_between
+from include.versions.compare.shift_page import shift_parts
 from include.versions.contents import Contents
 from include.versions.history import card_address
 from include.versions.splits import SPLITS
@@ -83,6 +85,7 @@ def render(content: ContentStore, version: DatasetVersion, before: DatasetVersio
         pages.heading("Pictures"), key_of(colours),
         grid(samples(contents, colours, content.get)),
         *changes(diff, before, changes_address(version).rpartition("/")[2]),
+        *shift(content, before, version),
         pages.heading("Boxes"), pages.side_by_side(box_charts(images, annotations, version.classes)),
         pages.heading("Where the pictures come from"), pages.side_by_side(place_charts(images)),
         pages.heading("Whose labels"), people(annotations),
@@ -133,6 +136,13 @@ def changes(diff: Diff | None, before: DatasetVersion | None, link: str) -> list
         return []
     head = [pages.heading(f"Since {before.label}"), pages.paragraph(diff_page.in_a_sentence(diff))]
     return [*head, *diff_page.sums(diff, level=3), f"<p><a href='{escape(link)}'>The changed boxes in pictures</a></p>"]
+
+
+def shift(content: ContentStore, before: DatasetVersion | None, version: DatasetVersion) -> list[str]:
+    """How far each column has moved since the version before."""
+    if before is None:
+        return []
+    return [pages.heading(f"Shift since {before.label}"), *shift_parts(*shifts_between(content, before, version))]
 
 
 def provenance(version: DatasetVersion) -> list[list[str]]:

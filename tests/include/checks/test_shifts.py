@@ -43,7 +43,13 @@ def test_chi_squared_of_two_classes_is_that_of_the_textbook() -> None:
 def test_ks_is_the_widest_gap_between_the_cumulative_shares() -> None:
     found = shift_of_numbers("x", [1, 2, 3, 4], [3, 4, 5, 6])
     assert found.ks == 0.5
-    assert found.verdict == "too few"  # four values: chance gives that
+    assert found.p == pytest.approx(54 / 70)  # of the 70 orders of four and four values, 54 have a gap of a half or more
+    assert found.verdict == "too few"
+
+
+def test_one_value_against_one_is_too_few() -> None:
+    found = shift_of_numbers("x", [1], [2])
+    assert (found.ks, found.p, found.verdict) == (1.0, 1.0, "too few")
 
 
 @pytest.mark.parametrize(("moved_by", "expected"), [(0.0, "stable"), (0.25, "stable"), (0.4, "shifted"), (0.6, "different")])
@@ -120,4 +126,11 @@ def test_bars_hold_every_value_once() -> None:
     bars = drawn_bars(values, values[:100], is_ratio=True)
     assert sum(bar.before for bar in bars) == pytest.approx(1)
     assert sum(bar.after for bar in bars) == pytest.approx(1)
-    assert [bar.name for bar in drawn_bars(np.ones(3), np.ones(4))] == ["1 to 1"]
+    assert [bar.name for bar in drawn_bars(np.full(3, 0.5), np.full(4, 0.5))] == ["0.5 to 0.5"]
+
+
+def test_whole_numbers_have_a_bar_each_where_there_is_room() -> None:
+    bars = drawn_bars(np.array([1, 1, 2, 4]), np.array([2, 3]))
+    assert [(bar.name, bar.before, bar.after) for bar in bars] == [
+        ("1 to 2", 0.5, 0.0), ("2 to 3", 0.25, 0.5), ("3 to 4", 0.0, 0.5), ("4 to 5", 0.25, 0.0),
+    ]  # fmt: skip
