@@ -12,6 +12,7 @@ from include.artifacts.label_batch import Agreed, Agreement, Delivery, LabelBatc
 from include.artifacts.label_return import LabelReturn, Returned
 from include.artifacts.parity_report import Check, ParityReport
 from include.artifacts.promotion import Promotion
+from include.artifacts.spot_check import SpotCheck, Stratum
 from include.artifacts.storage_audit import BrokenVersion, Damage, StorageAudit
 
 KINDS: dict[str, CardKind] = {
@@ -20,6 +21,7 @@ KINDS: dict[str, CardKind] = {
         LabelBatch,
         CheckedLabels,
         LabelReturn,
+        SpotCheck,
         DatasetVersion,
         Checkpoint,
         Bundle,
@@ -33,5 +35,5 @@ KINDS: dict[str, CardKind] = {
 __all__ = [
     "KINDS", "Agreed", "Agreement", "BrokenVersion", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "Damage",
     "DatasetVersion", "Delivery", "Detection", "EvaluationReport", "LabelBatch", "LabelReturn", "PairedDifference",
-    "ParityReport", "Promotion", "Reference", "Returned", "Score", "SplitCount", "StorageAudit",
+    "ParityReport", "Promotion", "Reference", "Returned", "Score", "SplitCount", "SpotCheck", "StorageAudit", "Stratum",
 ]  # fmt: skip
