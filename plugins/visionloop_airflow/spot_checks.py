@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
@@ -71,10 +71,10 @@ async def send(dag_id: str, run: str, request: Request, user: GetUserDep) -> Res
         body += piece
         if len(body) > BODY_BYTES_MAX:
             raise HTTPException(413, "more than a form of ours holds")
-    return await asyncio.to_thread(keep, dag_id, run, body, str(user.get_name()), request.url.path)
+    return await asyncio.to_thread(keep, dag_id, run, body, str(user.get_name()))
 
 
-def keep(dag_id: str, run: str, body: bytes, who: str, back: str) -> Response:
+def keep(dag_id: str, run: str, body: bytes, who: str) -> Response:
     store, card = opened(dag_id, run)
     if card is None:
         return notice("No spot check", "This run has none.", 404)
@@ -83,4 +83,4 @@ def keep(dag_id: str, run: str, body: bytes, who: str, back: str) -> Response:
     except BadInputError as error:
         return notice("Nothing was recorded", str(error), 400)
     record(store, card, said, who, is_change=True)
-    return RedirectResponse(back, status_code=303)
+    return RedirectResponse(quote(run), status_code=303)  # to itself, whatever stands before it behind a proxy

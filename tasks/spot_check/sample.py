@@ -50,7 +50,7 @@ def drawn(
     rows: pd.DataFrame, subject: Subject, total: int, least: int, seed: str
 ) -> tuple[pd.DataFrame, list[Stratum]]:  # fmt: skip
     """Of each stratum those whose keys, hashed with the seed, come first: a random choice that anybody can repeat."""
-    rows = rows.assign(stratum=merged(rows["stratum"], max(1, total // least)))
+    rows = rows.assign(stratum=merged(rows["stratum"], max(2, total // least))) if total else rows.head(0)
     sizes = {str(name): int(count) for name, count in sorted(rows["stratum"].value_counts().items())}
     wanted = allocate(sizes, total, least)
     order = rows.assign(hashed=[md5_of(f"{seed} {key}".encode()) for key in rows["key"]]).sort_values("hashed")
