@@ -13,7 +13,8 @@ from cli.home import say
 from cli.labels import app
 from include.artifacts import SpotCheck
 from include.errors import BadInputError
-from include.spot_checks.results import Result, read_rows, read_verdicts, record, result, spot_check_of, spot_checks
+from include.spot_checks.of_batches import spot_check_of, spot_checks
+from include.spot_checks.results import Result, read_rows, read_verdicts, record, result
 from include.spot_checks.sheet import read_sheet
 from include.spot_checks.sheet import sheet as made_sheet
 from include.step.by_hand import person

@@ -130,21 +130,3 @@ def together(checks: Iterable[tuple[SpotCheck, list[Row], Mapping[int, Said], tu
     }
     sampled = {subject: sum(one.sampled for one in strata if one.subject == subject) for subject in NOUNS}
     return Result(of, tuple(strata), {subject: dict(found) for subject, found in verdicts.items()}, sampled, tuple(people))
-
-
-def spot_checks(store: Store, source: str) -> list[SpotCheck]:
-    """Of a source, the oldest first."""
-    folder = f"labels/{source}/spot_checks"
-    keys = [
-        entry.key for entry in store.list(folder) if entry.key.endswith(".json") and entry.key.count("/") == folder.count("/") + 1
-    ]
-    return sorted((SpotCheck.load(store, key) for key in keys), key=lambda card: (card.made_by.ended_at, card.batch_id))
-
-
-def spot_check_of(store: Store, source: str, batch: str) -> SpotCheck:
-    """Raises BadInputError where the batch has none."""
-    found = {card.batch_id: card for card in spot_checks(store, source)}
-    if batch not in found:
-        known = ", ".join(list(found)[-NAMED:]) or "none; a source says so with a section spot_check"
-        raise BadInputError(f"source {source}: no spot check of batch {batch}; there are those of {known}")
-    return found[batch]

@@ -13,7 +13,8 @@ plugins, errors = plugins_manager._get_plugins()
 assert not errors, errors
 (ours,) = [plugin for plugin in plugins if plugin.name == "visionloop"]
 prefixes = [app["url_prefix"] for app in ours.fastapi_apps]
-assert prefixes == ["/visionloop/webhooks", "/visionloop"]  # the other way round, the pages would be asked for both
+# the other way round, the pages would be asked for all
+assert prefixes == ["/visionloop/webhooks", "/visionloop/spot_check", "/visionloop"]
 (early,) = ours.fastapi_root_middlewares
 assert callable(early["middleware"])  # only a web server calls it
 names = {link.name for link in ours.operator_extra_links}

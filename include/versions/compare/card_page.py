@@ -15,6 +15,8 @@ import pandas as pd
 from include import pages
 from include.artifacts import DatasetVersion
 from include.drawing import Outline, drawn, figure, grid, unreadable
+from include.spot_checks.form import standing_parts
+from include.spot_checks.of_batches import of_version
 from include.step.step_run import StepRun
 from include.storage import ContentStore, Store
 from include.versions.compare import diff_page
@@ -88,7 +90,7 @@ def render(content: ContentStore, version: DatasetVersion, before: DatasetVersio
         *shift(content, before, version),
         pages.heading("Boxes"), pages.side_by_side(box_charts(images, annotations, version.classes)),
         pages.heading("Where the pictures come from"), pages.side_by_side(place_charts(images)),
-        pages.heading("Whose labels"), people(annotations),
+        pages.heading("Whose labels"), people(annotations), *spot_checks(content.store, version),
         pages.heading("How it was made"), pages.table(["", ""], provenance(version), "words"),
     )  # fmt: skip
 
@@ -96,6 +98,15 @@ def render(content: ContentStore, version: DatasetVersion, before: DatasetVersio
 def people(annotations: pd.DataFrame) -> str:
     charts = label_charts(annotations)
     return pages.side_by_side(charts) if charts else pages.paragraph("The labels do not say.")
+
+
+def spot_checks(store: Store, version: DatasetVersion) -> list[str]:
+    """What people found in samples of the batches that the labels come from, as far as they had looked when this was drawn."""
+    found, batches = of_version(store, version)
+    if not batches:
+        return []
+    told = f"{batches} of {len(version.checked_labels)} batches of labels, as of when this page was made."
+    return [pages.heading("Spot checks"), pages.paragraph(told), *standing_parts(found)]
 
 
 def split_table(version: DatasetVersion) -> str:

@@ -14,9 +14,12 @@ from include.artifacts import SpotCheck, Stratum
 from include.artifacts.base import Cost, MadeBy
 from include.errors import BadInputError
 from include.spot_checks.form import filled_in, read_form
-from include.spot_checks.results import read_verdicts, record, result, spot_check_of, together
+from include.spot_checks.of_batches import spot_check_of
+from include.spot_checks.results import read_verdicts, record, result, together
 from include.spot_checks.sheet import Row, Said, from_json, read_sheet, sheet, to_json
-from include.storage import Store, open_store
+from include.storage import ContentStore, Store, open_store
+from include.versions.compare.card_page import make_page, page_address
+from tests.versions import put_version
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MADE_BY = MadeBy(
@@ -203,3 +206,27 @@ def test_a_page_shows_what_was_chosen() -> None:
     assert filled_in(page, {1: Said("ok")}, ["<p>half</p>"]) == (
         "<p>half</p><input type=radio name=item_1 value='ok' checked><input type=radio name=item_11 value='ok'>"
     )
+
+
+def test_a_version_made_of_reviewed_batches_says_what_was_found(store: Store, card: SpotCheck) -> None:
+    put_card(store, "b2")  # nobody has looked at it
+    version = put_version(store, "trees", ("Tree",), [{"relpath": "a.png"}], [])
+    version = version.model_copy(
+        update={"checked_labels": tuple(f"labels/s/checked/{batch}.json" for batch in ("b1", "b2", "b3"))}
+    )
+    assert of_version(store, version)[1] == 0
+    assert "Spot checks" not in store.read(make_page(ContentStore(store), version)).decode()
+    record(store, card, {1: Said("ok"), 2: Said("wrong class"), 3: Said("ok")}, "ann")
+    found, batches = of_version(store, version)
+    assert (found.of["annotation"].population, batches) == (100, 1)
+    store.delete(page_address(version))
+    shown = store.read(make_page(ContentStore(store), version)).decode()
+    assert "1 of 3 batches of labels" in shown
+    assert "45.0% of all 100 labels are wrong" in shown
+
+
+def test_a_source_says_in_a_line_what_was_found(store: Store, card: SpotCheck) -> None:
+    assert summary(store, "other") == "none"
+    assert summary(store, "s") == "0 of 1 batches reviewed"
+    record(store, card, {1: Said("ok"), 2: Said("wrong class"), 3: Said("ok")}, "ann")
+    assert summary(store, "s").startswith("1 of 1 batches reviewed; 45.0% (")
