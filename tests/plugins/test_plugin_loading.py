@@ -18,7 +18,7 @@ assert prefixes == ["/visionloop/webhooks", "/visionloop/spot_check", "/visionlo
 (early,) = ours.fastapi_root_middlewares
 assert callable(early["middleware"])  # only a web server calls it
 names = {link.name for link in ours.operator_extra_links}
-assert names == {"MLflow run", "Data Docs", "Report", "Dataset card", "Near duplicates"}, names
+assert names == {"MLflow run", "Data Docs", "Report", "Dataset card", "Near duplicates", "Spot check"}, names
 files = {path.stem for path in __import__("pathlib").Path(sys.argv[1]).glob("visionloop_airflow/*.py")} - {"__init__"}
 assert len(files) > 10
 stray = files & sys.modules.keys()  # run under its bare name, a file of ours could replace somebody else's module

@@ -14,7 +14,7 @@ from include.artifacts import SpotCheck, Stratum
 from include.artifacts.base import Cost, MadeBy
 from include.errors import BadInputError
 from include.spot_checks.form import filled_in, read_form
-from include.spot_checks.of_batches import spot_check_of
+from include.spot_checks.of_batches import of_version, spot_check_of, summary
 from include.spot_checks.results import read_verdicts, record, result, together
 from include.spot_checks.sheet import Row, Said, from_json, read_sheet, sheet, to_json
 from include.storage import ContentStore, Store, open_store
