@@ -8,7 +8,7 @@ from typing import Annotated
 import httpx
 import typer
 
-from cli import labels, rejections
+from cli import labels, rejections, review
 from cli import stack as stacks
 from cli.dataset import change, compare, copies, files, keep, look, transforms
 from cli.dataset.app import app as dataset_app
@@ -20,7 +20,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(labels.app, name="labels")
-COMMANDS = (rejections, change, compare, copies, files, keep, look, transforms)  # importing them adds their commands
+COMMANDS = (rejections, review, change, compare, copies, files, keep, look, transforms)  # importing them adds their commands
 
 
 @app.command()

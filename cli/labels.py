@@ -21,6 +21,7 @@ from include.errors import BadInputError, ConfigError
 from include.labelling.calls import NO_SOURCE, OUTCOMES, read_calls
 from include.labelling.items import Item
 from include.labelling.ledger import Ledger, Seen
+from include.spot_checks.of_batches import summary
 from include.storage import Store
 from include.storage.content import in_threads
 
@@ -35,7 +36,7 @@ class Standing:
     `taken_in`: items whose labels stand. `pending`: finished or deleted there, and not taken in as they are now. `waiting`: not
     finished by the team's rule. `refused`: could not be read. `lag_s`: how long the oldest pending item has waited since it was
     finished. Annotations are counted over all batches, corrected ones too. `unchecked`: batches that were not validated yet, or
-    `stopped` by a rule or gate.
+    `stopped` by a rule or gate. `spot_checks`: what people found in samples of them.
     """
 
     source: str
@@ -57,6 +58,7 @@ class Standing:
     rejected_by_rule: dict[str, int]
     lag_s: float
     webhooks: dict[str, int]
+    spot_checks: str
 
 
 def standing(store: Store, source: str, kind: str, webhooks: dict[str, int], now: datetime) -> Standing:
@@ -85,6 +87,7 @@ def standing(store: Store, source: str, kind: str, webhooks: dict[str, int], now
         accepted_annotations=sum(card.annotations_accepted for card in checked),
         rejected_annotations=sum(card.annotations_rejected for card in checked), rejected_by_rule=dict(sorted(rules.items())),
         lag_s=max((max(0.0, (now - one.updated_at).total_seconds()) for one in pending), default=0.0), webhooks=webhooks,
+        spot_checks=summary(store, source),
     )  # fmt: skip
 
 

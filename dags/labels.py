@@ -38,6 +38,8 @@ def labels_dag(source: SourceDefinition) -> DAG:
             config=name | {"owner": source.owner} | source.validate_annotations,
             outlets=[assets.checked_labels(source.name)],
         )
+        if source.spot_check is not None:
+            container_step("spot_check", checked=checked, config=name | source.spot_check)
         if source.return_labels is not None:
             service = {"kind": source.kind, "service": source.service}
             container_step("return_labels", batch=batch, checked=checked, config=name | service | source.return_labels)

@@ -14,6 +14,11 @@ class VisionloopPlugin(AirflowPlugin):
     name = "visionloop"
     fastapi_apps = [  # noqa: RUF012 - Airflow's own attribute; the first whose prefix fits is asked
         {"app": webhooks, "url_prefix": f"{PREFIX}/webhooks", "name": "visionloop webhooks"},
+        {
+            "app": LazyApp("visionloop_airflow.spot_checks"),
+            "url_prefix": f"{PREFIX}/spot_check",
+            "name": "visionloop spot checks",
+        },
         {"app": LazyApp("visionloop_airflow.pages"), "url_prefix": PREFIX, "name": "visionloop"},
     ]
     # services hang up on a first call that takes seconds

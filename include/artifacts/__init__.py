@@ -12,6 +12,7 @@ from include.artifacts.label_batch import Agreed, Agreement, Delivery, LabelBatc
 from include.artifacts.label_return import LabelReturn, Returned
 from include.artifacts.parity_report import Check, ParityReport
 from include.artifacts.promotion import Promotion
+from include.artifacts.spot_check import SpotCheck, Stratum
 from include.artifacts.stopped_labels import StoppedLabels
 from include.artifacts.storage_audit import BrokenVersion, Damage, StorageAudit
 
@@ -21,6 +22,7 @@ KINDS: dict[str, CardKind] = {
         LabelBatch,
         CheckedLabels,
         LabelReturn,
+        SpotCheck,
         DatasetVersion,
         Checkpoint,
         Bundle,
@@ -34,5 +36,6 @@ KINDS: dict[str, CardKind] = {
 __all__ = [
     "KINDS", "Agreed", "Agreement", "BrokenVersion", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "Damage",
     "DatasetVersion", "Delivery", "Detection", "EvaluationReport", "LabelBatch", "LabelReturn", "LetThrough", "PairedDifference",
-    "ParityReport", "Promotion", "Reference", "Returned", "Score", "SplitCount", "StoppedLabels", "StorageAudit",
+    "ParityReport", "Promotion", "Reference", "Returned", "Score", "SplitCount", "SpotCheck", "StoppedLabels", "StorageAudit",
+    "Stratum",
 ]  # fmt: skip

@@ -32,6 +32,10 @@ class SourceDefinition(Definition):
         default=None, description="of services: rejected labels are given back to who drew them; null: they are not"
     )
 
+    spot_check: Section | None = Field(
+        default=None, description="a sample of each batch's accepted labels for a person to look at; null: none is drawn"
+    )
+
     @property
     def is_service(self) -> bool:
         return self.kind in get_args(ServiceKind)

@@ -28,7 +28,7 @@ class StepPlate(BaseModel):
     shm_mb: int = Field(default=64, description="/dev/shm, for data loader workers")
     gpus: int = Field(default=0, ge=0)
     time_limit_minutes: int = Field(gt=0)
-    links: tuple[Literal["mlflow", "data_docs", "report", "dataset_card", "near_duplicates"], ...] = ()
+    links: tuple[Literal["mlflow", "data_docs", "report", "dataset_card", "near_duplicates", "spot_check"], ...] = ()
 
 
 @cache

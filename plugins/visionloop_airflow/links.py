@@ -67,7 +67,16 @@ class DatasetCardLink(BaseOperatorLink):
         return f"{base_url()}/dataset_card/{ti_key.dag_id}/{clean(ti_key.run_id)}/{clean(ti_key.task_id)}"
 
 
+class SpotCheckLink(BaseOperatorLink):
+    """The sample that a person looks at, with a form for the verdicts."""
+
+    name = "Spot check"
+
+    def get_link(self, operator: Any, *, ti_key: RuntimeTaskInstanceProtocol | Any) -> str:
+        return f"{base_url()}/spot_check/{ti_key.dag_id}/{clean(ti_key.run_id)}"
+
+
 LINKS: dict[str, BaseOperatorLink] = {
     "mlflow": MlflowLink(), "data_docs": DataDocsLink(), "report": ReportLink(), "dataset_card": DatasetCardLink(),
-    "near_duplicates": NearDuplicatesLink(),
+    "near_duplicates": NearDuplicatesLink(), "spot_check": SpotCheckLink(),
 }  # fmt: skip

@@ -14,8 +14,12 @@ follows from a hash of its group (its own md5 if the labels state none), so no i
 keeps its split even when the fractions change, and what left and comes back goes where it was. Of two builders at once one
 takes the number, the other looks again.
 
+Class, size, place, site and so on are compared with the version before (shift): *Report* shows how far each has moved, the log
+what moved beyond the team's limits.
+
 Exit 99 if no labels are new, or if they change nothing. Exit 2 if labels have a class that the dataset has not. Exit 3 if
-pictures in different splits look the same (near_duplicates): *Near duplicates* shows them.
+pictures in different splits look the same (near_duplicates): *Near duplicates* shows them; or if a column shifted further than
+the dataset's shift.stop says.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from include.artifacts.tables import from_parquet
 from include.errors import BadInputError, NothingToDo
 from include.step.run import StepRun
 from include.versions.alike.duplicates import keep_apart
+from include.versions.compare.shift_gate import check_shift
 from include.versions.contents import Contents
 from include.versions.history import card_address, version_numbers
 from include.versions.publish import describe
@@ -36,6 +37,8 @@ def build_next(step: StepRun[BuildDataset]) -> DatasetVersion | None:
     if after.images.empty:
         raise NothingToDo(f"{len(fresh)} new batches of checked labels, but not one accepted image in them")
     after, counts = keep_apart(step, after, config.near_duplicates, [parent] if parent else [])
+    if parent is not None:
+        counts |= check_shift(step, config.shift, before, after, parent, f"v{number + 1}")
     fields = describe(step.content, config.name, config.classes, after, [parent] if parent else [], known=places)
     version = _write(step, fields | {"counts": counts}, parent, f"v{number + 1}", [card.standing_address for card in fresh])
     if not step.store.create(version.standing_address, version.to_bytes()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from include.versions.alike.duplicates import NearDuplicates
+from include.versions.compare.shift_gate import ShiftRules
 from include.versions.splits import SplitFractions
 
 
@@ -21,4 +22,5 @@ class BuildDataset(BaseModel):
     near_duplicates: NearDuplicates = Field(
         default_factory=NearDuplicates, description="pictures in different splits that look the same"
     )
+    shift: ShiftRules = Field(default_factory=ShiftRules, description="how far a version may move from its parent")
     leave_out: tuple[str, ...] = Field(default=(), description="images that no version from now on has: paths in it, or md5s")

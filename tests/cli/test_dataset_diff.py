@@ -85,3 +85,28 @@ def test_a_page_of_a_picture_that_cannot_be_read_is_made_all_the_same(versions, 
     broken.write_bytes(b"no picture")
     failed = CliRunner().invoke(app, ["dataset", "diff", "trees:v2", made.label, "--html", str(tmp_path / "diff.html")])
     assert "the bytes changed" in str(failed.exception)
+
+
+def test_the_diff_says_how_far_each_column_moved(versions):
+    found = json.loads(run("trees:v1", "trees:v2", "--json").stdout)["shift"]
+    assert list(found) == ["all", "train", "test"]
+    (classes,) = (one for one in found["all"] if one["column"] == "class_name")
+    # three trees; then two trees and two bushes: so few that chance gives it
+    assert (classes["before"], classes["after"], classes["verdict"]) == (3, 4, "too few")
+    assert [(bar["name"], bar["before"], bar["after"]) for bar in classes["bars"]] == [("Tree", 1.0, 0.5), ("Bush", 0.0, 0.5)]
+    shown = " ".join(run("trees:v1", "trees:v2").stdout.split())
+    assert "shift of verdict PSI KS p train test" in shown
+    assert "brightness not measured" in shown
+
+
+def test_the_card_for_scripts_has_the_shift_since_the_version_before(versions, tmp_path):
+    def card(*args):
+        return CliRunner().invoke(app, ["dataset", "card", *args])
+
+    found = json.loads(card("trees:v2", "--json").stdout)
+    assert (found["version"], found["before"]) == ("trees:v2", "trees:v1")
+    assert {one["column"] for one in found["shift"]["all"]} >= {"class_name", "size_px", "site", "brightness"}
+    assert json.loads(card("trees:v1", "--json").stdout) == {"version": "trees:v1", "before": None, "shift": {}}
+    assert "expected where to write the page" in str(card("trees:v1").exception)
+    assert "wrote" not in card("trees:v2", str(tmp_path / "card.html")).stdout
+    assert "Shift since trees:v1" in (tmp_path / "card.html").read_text()

@@ -179,6 +179,18 @@ def test_a_value_of_which_no_dag_can_be_made_is_named_too(definitions, file, lin
     assert f"include/{said}" in error
 
 
+@pytest.mark.parametrize(
+    ("section", "tasks"), [("", set()), ("spot_check: {sample: 50}", {"spot_check"})], ids=["without", "with"]
+)
+def test_a_sample_is_drawn_where_a_source_says_so_and_nothing_waits_for_it(definitions, section, tasks):
+    definitions("sources/lab.yaml", f"owner: ada\nkind: coco\nprefix: inbox/lab\n{section}")
+    definitions("datasets/cells.yaml", "owner: ada\nsources: [lab]\nclasses: [cell]")
+    dag = load(DAGS).dags["labels__lab"]
+    assert dag.task_dict["validate_annotations"].downstream_task_ids == tasks
+    for name in tasks:
+        assert dag.task_dict[name].downstream_task_ids == set()
+
+
 def test_unvalidated_labels_cannot_be_versioned(tmp_path):
     (tmp_path / "wrong.py").write_text(
         "from airflow.sdk import DAG\n"

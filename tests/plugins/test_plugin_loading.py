@@ -13,11 +13,12 @@ plugins, errors = plugins_manager._get_plugins()
 assert not errors, errors
 (ours,) = [plugin for plugin in plugins if plugin.name == "visionloop"]
 prefixes = [app["url_prefix"] for app in ours.fastapi_apps]
-assert prefixes == ["/visionloop/webhooks", "/visionloop"]  # the other way round, the pages would be asked for both
+# the other way round, the pages would be asked for all
+assert prefixes == ["/visionloop/webhooks", "/visionloop/spot_check", "/visionloop"]
 (early,) = ours.fastapi_root_middlewares
 assert callable(early["middleware"])  # only a web server calls it
 names = {link.name for link in ours.operator_extra_links}
-assert names == {"MLflow run", "Data Docs", "Report", "Dataset card", "Near duplicates"}, names
+assert names == {"MLflow run", "Data Docs", "Report", "Dataset card", "Near duplicates", "Spot check"}, names
 files = {path.stem for path in __import__("pathlib").Path(sys.argv[1]).glob("visionloop_airflow/*.py")} - {"__init__"}
 assert len(files) > 10
 stray = files & sys.modules.keys()  # run under its bare name, a file of ours could replace somebody else's module

@@ -15,6 +15,8 @@ import pandas as pd
 from include import pages
 from include.artifacts import DatasetVersion
 from include.drawing import Outline, drawn, figure, grid, unreadable
+from include.spot_checks.form import standing_parts
+from include.spot_checks.of_batches import of_version
 from include.step.step_run import StepRun
 from include.storage import ContentStore, Store
 from include.versions.compare import diff_page
@@ -22,6 +24,8 @@ from include.versions.compare.checks_part import checks_part
 from include.versions.compare.diff import Diff, compare
 from include.versions.compare.diff_tables import BOX, Tables
 from include.versions.compare.distributions import box_charts, label_charts, place_charts
+from include.versions.compare.shift_gate import shifts_between
+from include.versions.compare.shift_page import shift_parts
 from include.versions.contents import Contents
 from include.versions.history import card_address
 from include.versions.splits import SPLITS
@@ -84,10 +88,11 @@ def render(content: ContentStore, version: DatasetVersion, before: DatasetVersio
         pages.heading("Pictures"), key_of(colours),
         grid(samples(contents, colours, content.get)),
         *changes(diff, before, changes_address(version).rpartition("/")[2]),
+        *shift(content, before, version),
         pages.heading("Boxes"), pages.side_by_side(box_charts(images, annotations, version.classes)),
         pages.heading("Where the pictures come from"), pages.side_by_side(place_charts(images)),
         pages.heading("Whose labels"), people(annotations),
-        *checks_part(content.store, version),
+        *checks_part(content.store, version), *spot_checks(content.store, version),
         pages.heading("How it was made"), pages.table(["", ""], provenance(version), "words"),
     )  # fmt: skip
 
@@ -95,6 +100,15 @@ def render(content: ContentStore, version: DatasetVersion, before: DatasetVersio
 def people(annotations: pd.DataFrame) -> str:
     charts = label_charts(annotations)
     return pages.side_by_side(charts) if charts else pages.paragraph("The labels do not say.")
+
+
+def spot_checks(store: Store, version: DatasetVersion) -> list[str]:
+    """What people found in samples of the batches that the labels come from, as far as they had looked when this was drawn."""
+    found, batches = of_version(store, version)
+    if not batches:
+        return []
+    told = f"{batches} of {len(version.checked_labels)} batches of labels, as of when this page was made."
+    return [pages.heading("Spot checks"), pages.paragraph(told), *standing_parts(found)]
 
 
 def split_table(version: DatasetVersion) -> str:
@@ -135,6 +149,13 @@ def changes(diff: Diff | None, before: DatasetVersion | None, link: str) -> list
         return []
     head = [pages.heading(f"Since {before.label}"), pages.paragraph(diff_page.in_a_sentence(diff))]
     return [*head, *diff_page.sums(diff, level=3), f"<p><a href='{escape(link)}'>The changed boxes in pictures</a></p>"]
+
+
+def shift(content: ContentStore, before: DatasetVersion | None, version: DatasetVersion) -> list[str]:
+    """How far each column has moved since the version before."""
+    if before is None:
+        return []
+    return [pages.heading(f"Shift since {before.label}"), *shift_parts(*shifts_between(content, before, version))]
 
 
 def provenance(version: DatasetVersion) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -19,8 +19,8 @@ ROWS = 40  # of a table of sums
 IMAGES = 40  # rows of the table of changed images
 
 
-def render(diff: Diff, before: str, after: str, read: Callable[[str], bytes]) -> bytes:
-    """The page; `before` and `after` are labels (name:version), `read` gives an image's bytes by md5."""
+def render(diff: Diff, before: str, after: str, read: Callable[[str], bytes], shift: Sequence[str] = ()) -> bytes:
+    """The page; `before` and `after` are labels (name:version), `read` gives an image's bytes by md5, `shift` is HTML."""
     shown = most_changed(diff, PICTURES)
     return pages.page(
         f"{before} → {after}",
@@ -29,6 +29,7 @@ def render(diff: Diff, before: str, after: str, read: Callable[[str], bytes]) ->
         *([pages.heading("In pictures"), pages.paragraph(f"The {len(shown)} with the most changed boxes.", "soft"), legend(),
            grid(picture(path, rows, read) for path, rows in shown)] if shown else []),
         *image_table(diff),
+        *([pages.heading("Shift"), *shift] if shift else []),
     )  # fmt: skip
 
 
