@@ -1,7 +1,8 @@
 """Labels with errors that are known, and what a made-up detector sees in the pictures: both follow from a seed.
 
-The detector finds 967 of 1,000 objects surely and 30 unsurely, at about IoU 0.8, rarely as another class, some twice; and about three
-things a picture that are not there, most of them unsurely. People's boxes are good ones, about IoU 0.9 with the object, but for the errors.
+The detector finds 967 of 1,000 objects surely and 30 unsurely, at about IoU 0.8, rarely as another class, some twice; and about
+three things a picture that are not there, most of them unsurely. People's boxes are good, about IoU 0.9 with the object, but for
+the errors.
 """
 
 from __future__ import annotations

@@ -35,17 +35,15 @@ class LabelReview(Card):
 
 
 class Told(Frozen):
-    """One suspect that a labelling service was told of: so that no later review says it again. `box`: x y width height px."""
+    """A place in an image that a labelling service was told of. `box`: x y width height px."""
 
     md5: Md5
     error: ErrorKind
-    origin: str | None
-    likely_class: str | None
     box: tuple[float, float, float, float]
 
 
 class SuspectReturn(Card):
-    """`left_out`: suspects that were not told, by why."""
+    """What was said of a source's labels after a review (md5 of its card). `left_out`: how many were not told, by why."""
 
     kind: ClassVar[str] = "suspect_return"
 

@@ -8,7 +8,7 @@ Writes   label_review card; the suspects as Parquet (SUSPECTS in include/artifac
 Missing, spurious, swapped and misplaced boxes (docs/label-errors.md). The champion's scores are calibrated on images that it was
 not trained on; images that it was trained on are ranked behind all others, for it has learned their errors too.
 
-Exit 99: there is no champion yet. Exit 3: a bundle, a version or an image is missing or changed, or the version is marked as broken.
+Exit 99: there is no champion yet. Exit 3: a bundle, a version or an image is missing or changed, or the version is marked broken.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.artifacts import Bundle, DatasetVersion, LabelReview
-from include.artifacts.tables import from_parquet, to_parquet
+from include.artifacts.tables import from_parquet, rows_of, to_parquet
 from include.bundles import ONNX, open_archive
 from include.champion import frozen_champion
 from include.detector.onnx_inference import OnnxDetector
@@ -65,7 +65,9 @@ def work(step: Step) -> LabelReview:
     """The card of the review."""
     serving = frozen_champion(step, step.config.model)
     if serving is None:
-        raise NothingToDo(f"{step.config.model}: there is no champion yet, so nobody can look; its DAG is model__{step.config.model}")
+        raise NothingToDo(
+            f"{step.config.model}: there is no champion yet, so nobody can look; its DAG is model__{step.config.model}"
+        )
     looked = look(step, serving)
     table, trusted, told = review(step.config, looked)
     rows = table.to_pylist()
@@ -126,8 +128,9 @@ def review(config: FindConfig, looked: Looked) -> tuple[pa.Table, int, str]:
     trust = learn(given.where(tells[given.image]), seen.where(tells[seen.image]))
     found = judge(given, seen, trust, config.expected_wrong)
     image = images_of(found, given, seen)
-    keep = ranked(found, image, looked.is_trained_on, config.min_score, config.most)
-    keep = keep[~np.isin(image[keep], unreadable)]
+    keep = ranked(
+        np.where(np.isin(image, unreadable), -1, found.score), image, looked.is_trained_on, config.min_score, config.most
+    )
     classes = looked.dataset.classes, looked.bundle.classes
     table = suspects_table(found.where(keep), seen, image[keep], looked.images, looked.annotations, looked.saw, *classes)
     return table, int(tells.sum()), f"it was compared with the labels of {tells.sum()} {said}"
@@ -136,13 +139,13 @@ def review(config: FindConfig, looked: Looked) -> tuple[pa.Table, int, str]:
 def page_of(step: Step, looked: Looked, rows: Sequence[Row], told: str, table: str) -> bytes:
     """report.html"""
     shown = chosen(rows, step.config.pictures)
-    wanted = {row["md5"] for row in shown}
-    sizes = {row["md5"]: (row["width_px"], row["height_px"], position)
-             for position, row in enumerate(looked.images.select(["md5", "width_px", "height_px"]).to_pylist())
-             if row["md5"] in wanted}  # fmt: skip
+    wanted = {row["relpath"] for row in shown}
+    sizes = {name: (width_px, height_px, position)
+             for position, (name, width_px, height_px) in enumerate(rows_of(looked.images, "relpath", "width_px", "height_px"))
+             if name in wanted}  # fmt: skip
     pictures = {}
     for row in shown:
-        width_px, height_px, position = sizes[row["md5"]]
+        width_px, height_px, position = sizes[row["relpath"]]
         others = looked.given.box[looked.given.image == position].tolist()
         pictures[row["rank"]] = picture(step.content.get(row["md5"]), row, others, (width_px, height_px))
     splits = ", ".join(step.config.splits)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class FindConfig(BaseModel):
@@ -26,3 +26,9 @@ class FindConfig(BaseModel):
     )
     pictures: int = Field(default=80, ge=0, le=400, description="in the report, a quarter of them for each kind of error")
     log_every_s: float = Field(default=30, gt=0, description="seconds between lines of the log")
+
+    @field_validator("splits", mode="before")
+    @classmethod
+    def _of_the_form(cls, value: Any) -> Any:
+        """A form's answer comes as text."""
+        return value.split(",") if isinstance(value, str) else value

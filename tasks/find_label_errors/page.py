@@ -66,7 +66,8 @@ def render(reviewed: Reviewed) -> bytes:
         parts += [pages.heading(said), note, grid(figures)] if figures else []
     return pages.page(
         reviewed.title,
-        pages.paragraph(f"Champion {reviewed.champion}, trained on {reviewed.trained_on}, looked at {reviewed.looked_at}.", "soft"),
+        pages.paragraph(
+            f"Champion {reviewed.champion}, trained on {reviewed.trained_on}, looked at {reviewed.looked_at}.", "soft"),
         pages.paragraph(_verdict(reviewed.rows), "verdict"),
         _counts(reviewed.rows),
         pages.paragraph(
@@ -107,8 +108,8 @@ def _counts(rows: Sequence[Row]) -> str:
 
 def _warning(reviewed: Reviewed) -> str:
     return pages.paragraph(
-        f"The champion has learned these labels ({reviewed.trained_on}, train), right or wrong: it repeats many of their errors, so "
-        "fewer are found here, and what is found was not learned although it was shown."
+        f"The champion has learned these labels ({reviewed.trained_on}, train), right or wrong. It repeats many of their errors, "
+        "so fewer are found here; what is found it did not believe although it was taught."
     )
 
 

@@ -9,16 +9,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from include.artifacts.tables import SUSPECTS
-from include.overlaps import Ints
+from include.overlaps import Floats, Ints
 from tasks.find_label_errors.boxes import Boxes
 from tasks.find_label_errors.judge import KINDS, Suspects
 
 SIDES = ("x_px", "y_px", "width_px", "height_px")
 
 
-def ranked(suspects: Suspects, image: Ints, is_trained_on: NDArray[np.bool_], min_score: float, most: int) -> Ints:
-    """Positions of those to list: images (`image` of each suspect) that the champion was not trained on first, then by score."""
-    at = np.flatnonzero(suspects.score >= min_score)
+def ranked(score: Floats, image: Ints, is_trained_on: NDArray[np.bool_], min_score: float, most: int) -> Ints:
+    """Positions of suspects to list: those in images that the champion was not trained on first, each part in the order given.
+
+    `score`, `image`: of each suspect.
+    """
+    at = np.flatnonzero(score >= min_score)
     return at[np.argsort(is_trained_on[image[at]], kind="stable")][:most]
 
 

@@ -61,7 +61,7 @@ def learn(given: Boxes, seen: Boxes) -> Trust:
     support = supports(given, pairs, partner, sure)
     return Trust(
         curves,
-        _by_class(given.label[iou.given], lambda at: _evidence(iou.iou[at], MIDDLES < _middle(iou.iou[at]))),
+        _by_class(given.label[iou.given], lambda at: _evidence(iou.iou[at], _middle(iou.iou[at]) > MIDDLES)),
         _by_class(given.label[judged], lambda at: _evidence(support[judged[at]], 0.5 ** np.arange(BINS))),
     )
 
@@ -72,7 +72,8 @@ def partners(given: Boxes, seen: Boxes, pairs: Pairs, sure: Floats) -> Pairs:
     A class that differs counts half. Boxes that overlap less than SAME_PLACE_IOU are partners only within a class.
     """
     same = given.label[pairs.given] == seen.label[pairs.seen]
-    pairs, same = pairs.where((fit := same | (pairs.iou >= SAME_PLACE_IOU))), same[fit]
+    fit = same | (pairs.iou >= SAME_PLACE_IOU)
+    pairs, same = pairs.where(fit), same[fit]
     value = sure[pairs.seen] * pairs.iou * np.where(same, 1.0, 0.5)
     ordered = pairs.where(np.lexsort((-value, pairs.iou < SAME_PLACE_IOU)))
     return ordered.where(one_to_one(ordered.given, ordered.seen))
@@ -123,8 +124,8 @@ def _middle(values: Floats) -> float:
 def _evidence(values: Floats, if_wrong: Any) -> Floats:
     """At FROM_0, the logarithm of how much likelier a value in 0…1 is for a wrong box than for any; the lower the value, the more.
 
-    `if_wrong`: (BINS,) how often wrong boxes are thought to have it, in any unit. Misplaced ones: any IoU below what is common
-    alike; boxes on nothing: mostly no detection near, and half as often each step up.
+    `if_wrong`: (BINS,) how often wrong boxes are thought to have it, in any unit. Misplaced ones: any IoU below what is usual
+    alike; boxes on nothing: mostly no detection near, half as often each step up.
     """
     wrong = (if_wrong + 1e-9) / np.sum(if_wrong + 1e-9)
     common = (np.histogram(values, BINS, (0, 1))[0] + 0.5) / (len(values) + 0.5 * BINS)
