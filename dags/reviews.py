@@ -1,10 +1,10 @@
 """# review__&lt;name&gt;: which labels does the champion hold for wrong?
 
-**When**: by hand: press *Trigger* and choose version, splits, how many. `review:` in the model's definition may name a time, or say
+**When**: by hand: press *Trigger* and choose version, splits, how many. `review:` in the model's definition may name a time, or
 `new champion`.
 **See**: *Report* on `find_label_errors`: missing, spurious, swapped and misplaced boxes with pictures, the likeliest first.
-**Waiting** on `approve` (where the definition has `return_suspects`): look at the report, then say under *Required Actions* whether
-annotators are told. Without an answer in three days: no.
+**Waiting** on `approve` (where the definition has `return_suspects`): look at the report, then say under *Required Actions*
+whether annotators are told. Without an answer in three days: no.
 **Grey (skipped)**: there is no champion yet; the answer was no; or nothing new is to be told.
 """
 

@@ -109,7 +109,8 @@ def _fitted(score: Floats, right: NDArray[np.bool_]) -> Floats:
 
 
 def _logistic(curve: Floats, score: Floats) -> Floats:
-    return 1 / (1 + np.exp(-(curve[0] * _log_odds(score) + curve[1])))
+    chance: Floats = 1 / (1 + np.exp(-(curve[0] * _log_odds(score) + curve[1])))
+    return chance
 
 
 def _log_odds(score: Floats) -> Floats:
@@ -122,7 +123,7 @@ def _middle(values: Floats) -> float:
 
 
 def _evidence(values: Floats, if_wrong: Any) -> Floats:
-    """At FROM_0, the logarithm of how much likelier a value in 0…1 is for a wrong box than for any; the lower the value, the more.
+    """At FROM_0, the logarithm of how much likelier a value in 0…1 is for a wrong box than for any: the lower, the more.
 
     `if_wrong`: (BINS,) how often wrong boxes are thought to have it, in any unit. Misplaced ones: any IoU below what is usual
     alike; boxes on nothing: mostly no detection near, half as often each step up.
