@@ -17,6 +17,7 @@ from include.overlaps import Floats, Ints, one_to_one
 from tasks.find_label_errors.boxes import SAME_PLACE_IOU, Boxes, Pairs, highest
 
 FEWEST = 50  # boxes from which on a class is judged by its own; below, by those of all classes together
+ENOUGH = 20_000  # detections from which two numbers are learned; more would only take longer
 BINS = 20
 MIDDLES = (np.arange(BINS) + 0.5) / BINS
 FROM_0 = np.append(0, MIDDLES)
@@ -94,6 +95,8 @@ def supports(given: Boxes, pairs: Pairs, partner: Pairs, sure: Floats) -> Floats
 
 def _fitted(score: Floats, right: NDArray[np.bool_]) -> Floats:
     """Slope and offset of Platt's logistic curve (Platt 1999, with his smoothed targets), over the score's log-odds."""
+    some = slice(None, None, 1 + len(score) // ENOUGH)
+    score, right = score[some], right[some]
     if not len(score) or not right.any():
         return np.array([1.0, 0.0])  # nothing to learn from: the score as it is
     target = np.where(right, (right.sum() + 1) / (right.sum() + 2), 1 / ((~right).sum() + 2))
