@@ -1,7 +1,7 @@
 """Claim: planted label errors of no kind are ranked worse than by confidence or by cleanlab; 100,000 boxes take 10 s at most.
 
-How: 4 in 100 boxes of 5,000 made-up images with 20 objects each are wrong, 1 in 100 of each kind: missing, spurious, swapped,
-misplaced; a made-up detector looks (tests/planted_errors.py). Average precision for each kind, on the first 400 images. Ours learns
+How: 4 in 100 boxes of 5,000 made-up images with 20 objects each are wrong, 1 in 100 each: missing, spurious, swapped or
+misplaced. A made-up detector looks (tests/planted_errors.py). Average precision for each kind, on the first 400 images. Ours learns
 how far the detector is to be trusted from the next 200. cleanlab 2.9 (Apache-2.0; ObjectLab's own code): its three kinds, box by
 box, as it comes, and with the thresholds of the four tried that suit each kind best. Confidence: detections on no box by their
 score; boxes by how little is seen there, as another class, or how badly it fits. Time: ours on all; cleanlab on the 400, × 12.5.

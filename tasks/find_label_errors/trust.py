@@ -83,14 +83,18 @@ def partners(given: Boxes, seen: Boxes, pairs: Pairs, sure: Floats) -> Pairs:
 def supports(given: Boxes, pairs: Pairs, partner: Pairs, sure: Floats) -> Floats:
     """(given,), 0…1: how surely the model sees something where each box is, that is not another box's partner.
 
-    On a scale of magnitudes: 1 is sure, 2/3 a chance of 0.1, 1/3 of 0.01, 0 of 0.001 or nothing: faint is far from nothing.
+    On a scale of magnitudes: 1 is sure, 2/3 a chance of 0.1, 1/3 of 0.01, 0 of 0.001 or nothing: faint is far from nothing. Below
+    SAME_PLACE_IOU it falls with the overlap.
     """
     is_taken = np.zeros(len(sure), bool)
     is_taken[partner.seen] = True
     free = pairs.where(~is_taken[pairs.seen])
-    near = sure[free.seen] * np.minimum(1, free.iou / SAME_PLACE_IOU)
-    best = np.maximum(highest(sure[partner.seen], partner.given, len(given)), highest(near, free.given, len(given)))
-    return 1 + np.log10(np.maximum(best, 1e-3)) / 3
+    magnitude = 1 + np.log10(np.maximum(sure, 1e-3)) / 3
+    best = [
+        highest(magnitude[some.seen] * np.minimum(1, some.iou / SAME_PLACE_IOU), some.given, len(given))
+        for some in (partner, free)
+    ]
+    return np.maximum(*best)
 
 
 def _fitted(score: Floats, right: NDArray[np.bool_]) -> Floats:
