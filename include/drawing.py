@@ -37,15 +37,24 @@ class NotDrawable(ValueError):
     """Why a picture cannot be shown."""
 
 
-def drawn(image: bytes, outlines: Iterable[Outline], longer_side_px: int = 400, quality: int = 82) -> str:
-    """A JPEG data URI; later outlines lie over earlier ones."""
+def drawn(
+    image: bytes,
+    outlines: Iterable[Outline],
+    longer_side_px: int = 400,
+    quality: int = 82,
+    window: tuple[int, int, int, int] | None = None,
+) -> str:
+    """A JPEG data URI; later outlines lie over earlier ones. `window`: x0 y0 x1 y1 px, only that part of the picture."""
     with Image.open(io.BytesIO(image)) as opened:
         picture = in_rgb(opened)
+    left, top = (0, 0) if window is None else window[:2]
+    if window is not None:
+        picture = picture.crop(window)
     scale = longer_side_px / max(picture.size)
     picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
     pen = ImageDraw.Draw(picture)
     for one in outlines:
-        x, y, width, height = (scale * float(value) for value in one.box)
+        x, y, width, height = (scale * float(value) for value in (one.box[0] - left, one.box[1] - top, *one.box[2:]))
         if one.is_dashed:
             draw_dashed(pen, (x, y, x + width, y + height), one.colour)
         else:

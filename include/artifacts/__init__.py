@@ -10,6 +10,7 @@ from include.artifacts.dataset_version import DatasetVersion, SplitCount
 from include.artifacts.evaluation_report import EvaluationReport, PairedDifference, Score
 from include.artifacts.label_batch import Agreed, Agreement, Delivery, LabelBatch
 from include.artifacts.label_return import LabelReturn, Returned
+from include.artifacts.label_review import LabelReview, SuspectReturn, Told
 from include.artifacts.parity_report import Check, ParityReport
 from include.artifacts.promotion import Promotion
 from include.artifacts.spot_check import SpotCheck, Stratum
@@ -30,12 +31,14 @@ KINDS: dict[str, CardKind] = {
         ParityReport,
         Promotion,
         StorageAudit,
+        LabelReview,
+        SuspectReturn,
     )
 }
 
 __all__ = [
     "KINDS", "Agreed", "Agreement", "BrokenVersion", "Bundle", "Card", "Check", "CheckedLabels", "Checkpoint", "Damage",
-    "DatasetVersion", "Delivery", "Detection", "EvaluationReport", "LabelBatch", "LabelReturn", "LetThrough", "PairedDifference",
-    "ParityReport", "Promotion", "Reference", "Returned", "Score", "SplitCount", "SpotCheck", "StoppedLabels", "StorageAudit",
-    "Stratum",
+    "DatasetVersion", "Delivery", "Detection", "EvaluationReport", "LabelBatch", "LabelReturn", "LabelReview", "LetThrough",
+    "PairedDifference", "ParityReport", "Promotion", "Reference", "Returned", "Score", "SplitCount", "SpotCheck", "StoppedLabels",
+    "StorageAudit", "Stratum", "SuspectReturn", "Told",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is trained on a dataset, its gates and its schedule: include/models/<name>.yaml → DAG model__<name>."""
+"""What is trained on a dataset, its gates and its schedule: include/models/<name>.yaml → DAGs model__<name>, review__<name>."""
 
 from __future__ import annotations
 
@@ -23,3 +23,11 @@ class ModelDefinition(Definition):
     evaluate_model: Section = Field(default_factory=dict)
     test_bundle: Section = Field(default_factory=dict)
     promote_model: Section = Field(default_factory=dict)
+    review: str = Field(
+        default="by hand", description="when review__<name> looks for label errors: by hand, new champion, or cron (UTC)"
+    )
+    find_label_errors: Section = Field(default_factory=dict)
+    return_suspects: Section | None = Field(
+        default=None,
+        description="the likeliest label errors go to the labelling services, once a person has approved; null: never",
+    )

@@ -141,7 +141,7 @@ class Objection:
     """Why a label was rejected, for who drew it.
 
     `picture`: its name in the item; `annotation_id`: as the connector gave it, None: the picture itself. `link`: where a person
-    sees picture and label.
+    sees picture and label. `box_px`: the place that is meant where no annotation is, x y width height.
     """
 
     picture: str
@@ -150,6 +150,7 @@ class Objection:
     got: str
     expected: str
     link: str | None = None
+    box_px: tuple[float, float, float, float] | None = None
 
     @property
     def mark(self) -> str:

@@ -4,6 +4,7 @@
     labels/<source>/batches/<id>.json       label batches: together, the source's ledger
     labels/<source>/checked/<id>.json       the same batches, validated
     labels/<source>/stopped/<id>.json       … or stopped: what was found
+    labels/<source>/told/<review>.json      which of its labels a champion suspected, as annotators were told
     datasets/<name>/v<n>.json               dataset versions
     datasets/<name>/aliases/<alias>/<n>.json   every move of a version's movable name
     datasets/<name>/access/<version>/…json  who took a version out of the store by hand

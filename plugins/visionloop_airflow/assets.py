@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from airflow.sdk import Asset, AssetAlias, AssetWatcher, CronTriggerTimetable
 
-from include.definitions import SourceDefinition
+from include.definitions import ModelDefinition, SourceDefinition
 from visionloop_airflow.label_watch import FinishedWork
 
 
@@ -39,6 +39,13 @@ def whichever_dataset() -> AssetAlias:
 
 def champion(model: str) -> Asset:
     return Asset(f"champion/{model}", uri=f"x-visionloop://champion/{model}")
+
+
+def reviewed(model: ModelDefinition) -> list[Asset] | CronTriggerTimetable | None:
+    """When a champion looks for label errors, as `review` of the model's definition says."""
+    if model.review == "by hand":
+        return None
+    return [champion(model.name)] if model.review == "new champion" else at(model.review)
 
 
 def at(cron: str) -> CronTriggerTimetable:

@@ -12,7 +12,7 @@ from include.definitions import AlertRoute, DatasetDefinition, ModelDefinition, 
 from include.definitions.base import Definition
 from include.definitions.files import DefinitionT
 from include.errors import ConfigError
-from visionloop_airflow.forms import training_form
+from visionloop_airflow.forms import review_form, training_form
 
 KINDS = (SourceDefinition, DatasetDefinition, ModelDefinition, AlertRoute)
 
@@ -20,19 +20,22 @@ KINDS = (SourceDefinition, DatasetDefinition, ModelDefinition, AlertRoute)
 def unusable(definition: Definition) -> list[str]:
     """Values that a schema lets pass, but no DAG can be made of."""
     found = []
-    for key in ("sweep", "nightly"):
+    for key in ("sweep", "nightly", "review"):
         cron = getattr(definition, key, None)
+        if key == "review" and cron in ("by hand", "new champion"):
+            continue
         try:
             CronTriggerTimetable(cron or "@daily", timezone="UTC").validate()
         except AirflowTimetableInvalid as error:
             found.append(f"{key}: got {cron!r}, expected a cron expression such as '0 2 * * *' ({error})")
     if isinstance(definition, ModelDefinition):
-        for name, param in training_form(definition).items():
+        forms = {"train_detector": training_form(definition), "find_label_errors": review_form(definition)}
+        for section, name, param in ((section, *one) for section, form in forms.items() for one in form.items()):
             try:
                 param.resolve()
             except ParamValidationError as error:
                 reason = str(error).split("\n", 1)[0].removeprefix("Invalid input for param None: ")
-                found.append(f"train_detector.{name}: {reason}")
+                found.append(f"{section}.{name}: {reason}")
     return [f"include/{definition.folder}/{definition.name}.yaml: {problem}" for problem in found]
 
 
@@ -41,6 +44,12 @@ def good(kind: type[DefinitionT]) -> Iterator[DefinitionT]:
     for _, found in read_definitions(kind):
         if not isinstance(found, ConfigError) and not unusable(found):
             yield found
+
+
+def services_of(model: ModelDefinition) -> list[SourceDefinition]:
+    """The labelling services that feed a model's dataset."""
+    names = [name for dataset in good(DatasetDefinition) if dataset.name == model.dataset for name in dataset.sources]
+    return [source for source in good(SourceDefinition) if source.name in names and source.is_service]
 
 
 def problems() -> list[str]:
@@ -60,6 +69,11 @@ def problems() -> list[str]:
     for model in good(ModelDefinition):
         if model.dataset not in datasets:
             found.append(f"include/models/{model.name}.yaml: dataset: got {model.dataset!r}, expected one of {sorted(datasets)}")
+        if model.return_suspects is not None and not services_of(model):
+            found.append(
+                f"include/models/{model.name}.yaml: return_suspects: no source of dataset {model.dataset!r} is a labelling "
+                "service; leave return_suspects out"
+            )
     models = {path.stem for path, _ in read_definitions(ModelDefinition)}
     for route in good(AlertRoute):
         found += [

@@ -46,6 +46,44 @@ def training_form(model: ModelDefinition) -> dict[str, Param]:
     }
 
 
+def review_form(model: ModelDefinition) -> dict[str, Param]:
+    """Where a champion looks for label errors, and how many are listed; the defaults are the definition's."""
+    section = model.find_label_errors
+    splits = ["test", "val", "train"]
+    return {
+        "dataset_version": training_form(model)["dataset_version"],
+        "splits": Param(
+            section.get("splits", splits),
+            type="array",
+            items={"type": "string", "enum": splits},
+            minItems=1,
+            title="Splits",
+            description_md="Whose images are looked at. What the champion was trained on (`train`) is listed last.",
+        ),
+        "most": Param(
+            section.get("most", 1000),
+            type="integer",
+            minimum=1,
+            maximum=100_000,
+            title="How many",
+            description_md="Listed at most.",
+        ),
+        "min_score": Param(
+            section.get("min_score", 0.1),
+            type="number",
+            minimum=0,
+            exclusiveMaximum=1,
+            title="From which score",
+            description_md="A label that is less likely wrong than this is not listed.",
+        ),
+    }
+
+
+REVIEWED = {
+    "splits": "{{ params.splits | join(',') }}", "most": "{{ params.most }}", "min_score": "{{ params.min_score }}",
+}  # fmt: skip
+
+
 def audit_form() -> dict[str, Param]:
     """Which versions an audit looks at, and how closely."""
     return {

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 from PIL import Image
 
 from include.artifacts import Detection
+from include.detector.looking import MOST_DETECTIONS, Opened, batches
 from include.errors import BadInputError
-from include.storage.content import in_threads
-from include.upright import in_rgb
 from tasks.evaluate_model.truth import Truth
 
-IMAGES_AT_ONCE = 64  # read while the ones before are being looked at; bounds the memory
-MOST_DETECTIONS = 100  # per picture: COCO metrics look at no more
 CocoDetection = dict[str, Any]  # image_id, category_id, bbox (x, y, width, height), score: a COCO results file's rows
 
 
@@ -37,11 +34,10 @@ class Seen:
     unknown: dict[str, int]  # detections of classes that the dataset does not have, by class name
 
 
-def _open(name: str, data: bytes) -> Image.Image:
-    try:
-        return in_rgb(Image.open(io.BytesIO(data)))
-    except (OSError, ValueError) as error:
-        raise BadInputError(f"test image {name} cannot be read ({error}); build a new version without it") from None
+def _readable(opened: Opened) -> Image.Image:
+    if isinstance(opened, BadInputError):
+        raise opened
+    return opened
 
 
 def look_at(truth: Truth, detector: Detects, read: Callable[[str], bytes], min_score: float) -> Seen:
@@ -49,14 +45,13 @@ def look_at(truth: Truth, detector: Detects, read: Callable[[str], bytes], min_s
     found: list[CocoDetection] = []
     unknown: dict[str, int] = {}
     busy_s = 0.0
-    for start in range(0, len(truth.images), IMAGES_AT_ONCE):
-        batch = truth.images[start : start + IMAGES_AT_ONCE]
-        files = in_threads(read, [image["md5"] for image in batch])
-        pictures = [_open(image["file_name"], data) for image, data in zip(batch, files, strict=True)]
+    images = iter(truth.images)
+    for opened in batches([(image["file_name"], image["md5"]) for image in truth.images], read):
+        pictures = [_readable(one) for one in opened]
         began = time.perf_counter()
         seen = detector.detect(pictures, min_score, MOST_DETECTIONS)
         busy_s += time.perf_counter() - began
-        for image, detections in zip(batch, seen, strict=True):
+        for image, detections in zip(islice(images, len(seen)), seen, strict=True):
             for one in detections:
                 category_id = truth.category_ids.get(one.class_name)
                 if category_id is None:

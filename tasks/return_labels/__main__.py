@@ -14,14 +14,12 @@ Exit 99 if nothing was rejected that an annotator could mend. Exit 2 if the serv
 
 from __future__ import annotations
 
-import asyncio
 import os
 
-from include.artifacts import CheckedLabels, LabelBatch, LabelReturn, Returned
+from include.artifacts import CheckedLabels, LabelBatch, LabelReturn
 from include.artifacts.tables import from_parquet
-from include.errors import ConfigError, NothingToDo
-from include.labelling.connector import GivesBack, connect
-from include.labelling.sources import web_for
+from include.errors import NothingToDo
+from include.labelling.giving_back import tell
 from include.step.run import StepRun, main
 from tasks.return_labels.config import ReturnLabels
 from tasks.return_labels.objections import Objections, objections, wanted
@@ -41,26 +39,13 @@ def give_back(step: StepRun[ReturnLabels]) -> LabelReturn:
         count = said.left_out.total()
         raise NothingToDo(f"{count} findings to give back, none that an annotator could mend: {dict(said.left_out)}")
     _write_report(step, batch, said)
-    answers = asyncio.run(_tell(config, said))
+    answers = tell("return_labels", config.source, config.kind, config.service, said.of)
     for one in answers:
         step.log.info("%s: %d objections: %s", one.item, one.objections, one.answer)
     return step.card(
         LabelReturn, source=config.source, batch_id=batch.batch_id, returned=tuple(answers), left_out=dict(said.left_out),
         report=f"{step.output}/report.html",
     )  # fmt: skip
-
-
-async def _tell(config: ReturnLabels, said: Objections) -> list[Returned]:
-    async with web_for(config.source, config.service) as web:
-        service = connect(config.kind, config.service, web)
-        if not isinstance(service, GivesBack):
-            raise ConfigError(
-                f"source {config.source}: {config.kind} takes no labels back; take return_labels out of its definition"
-            )
-        return [
-            Returned(item=item, objections=len(some), answer=await service.give_back(item, some))
-            for item, some in said.of.items()
-        ]
 
 
 def _write_report(step: StepRun[ReturnLabels], batch: LabelBatch, said: Objections) -> None:

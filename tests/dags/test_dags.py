@@ -25,6 +25,7 @@ EDGES = {
         ("evaluate_model", "promote_model"),
         ("test_bundle", "promote_model"),
     },
+    "review__trees": set(),
     "reap_steps": set(),
     "storage_audit": set(),
     "dataset_alias": set(),
@@ -34,6 +35,7 @@ TASKS = {
     "labels__trees": {"ingest_labels", "validate_annotations"},
     "dataset__trees": {"build_dataset"},
     "model__trees": {"train_detector", "pack_model", "evaluate_model", "test_bundle", "promote_model"},
+    "review__trees": {"find_label_errors"},
     "reap_steps": {"reap_steps", "send_alerts"},
     "storage_audit": {"audit_storage"},
     "dataset_alias": {"move_alias"},
@@ -114,6 +116,7 @@ def test_links_lead_to_the_runs_pages(bag):
     assert names["validate_annotations"] == ["Data Docs"]
     assert names["evaluate_model"] == ["Report", "MLflow run"]
     assert names["audit_storage"] == ["Report"]
+    assert names["find_label_errors"] == ["Report"]
 
 
 def test_a_broken_version_is_used_only_where_the_form_says_so(bag):
@@ -162,10 +165,28 @@ def test_a_broken_definition_is_named_and_the_others_keep_their_dags(definitions
             "models/wrong.yaml: train_detector.epochs: 0 is less than the minimum",
         ),
         ("models/wrong.yaml", "train_detector: {warm_start: yes}", "models/wrong.yaml: train_detector.warm_start: True is not"),
+        (
+            "models/wrong.yaml",
+            "find_label_errors: {splits: [all]}",
+            "models/wrong.yaml: find_label_errors.splits: 'all' is not one of",
+        ),
+        (
+            "models/wrong.yaml",
+            "review: now and then",
+            "models/wrong.yaml: review: got 'now and then', expected a cron expression",
+        ),
         ("models/wrong.yaml", "nightly: sometimes", "models/wrong.yaml: nightly: got 'sometimes', expected a cron expression"),
         ("sources/wrong.yaml", "sweep: 99 * * * *", "sources/wrong.yaml: sweep: got '99 * * * *', expected a cron expression"),
     ],
-    ids=["not a number", "too small", "not a choice", "not a cron", "no such minute"],
+    ids=[
+        "not a number",
+        "too small",
+        "not a choice",
+        "no such split",
+        "not a time to review",
+        "not a cron",
+        "no such minute",
+    ],
 )
 def test_a_value_of_which_no_dag_can_be_made_is_named_too(definitions, file, line, said):
     definitions("sources/lab.yaml", "owner: ada\nkind: coco\nprefix: inbox/lab")
@@ -174,7 +195,7 @@ def test_a_value_of_which_no_dag_can_be_made_is_named_too(definitions, file, lin
     needed = {"models": "owner: ada\ndataset: cells", "sources": "owner: ada\nkind: coco\nprefix: inbox/x"}
     definitions(file, f"{needed[file.split('/')[0]]}\n{line}")
     bag = load(DAGS)
-    assert bag.dags.keys() == {"labels__lab", "dataset__cells", "model__good", *BY_HAND}
+    assert bag.dags.keys() == {"labels__lab", "dataset__cells", "model__good", "review__good", *BY_HAND}
     (error,) = bag.import_errors.values()
     assert f"include/{said}" in error
 
@@ -189,6 +210,79 @@ def test_a_sample_is_drawn_where_a_source_says_so_and_nothing_waits_for_it(defin
     assert dag.task_dict["validate_annotations"].downstream_task_ids == tasks
     for name in tasks:
         assert dag.task_dict[name].downstream_task_ids == set()
+
+
+@pytest.fixture
+def orchard(definitions):
+    """A model whose labels come from two services and from files."""
+    for name in ("north", "south"):
+        definitions(f"sources/{name}.yaml", "owner: ada\nkind: cvat\nservice: {url: 'http://cvat.example', project: '07'}")
+    definitions("sources/files.yaml", "owner: ada\nkind: coco\nprefix: inbox/files")
+    definitions("datasets/trees.yaml", "owner: ada\nsources: [north, files, south]\nclasses: [tree]")
+
+    def review(*lines):
+        definitions("models/trees.yaml", "\n".join(("owner: ada", "dataset: trees", *lines)))
+        bag = load(DAGS)
+        assert bag.import_errors == {}
+        return bag.dags["review__trees"]
+
+    return review
+
+
+def test_suspects_go_to_each_service_only_after_a_person_has_approved(orchard):
+    dag = orchard("return_suspects: {most: 20, kinds: [missing]}")
+    edges = {(task.task_id, after) for task in dag.tasks for after in task.downstream_task_ids}
+    told = {"north.return_suspects", "south.return_suspects"}
+    assert edges == {
+        ("find_label_errors", "approve"),
+        *((before, one) for one in told for before in ("find_label_errors", "approve")),
+    }
+    approve = dag.task_dict["approve"]
+    assert (approve.options, approve.defaults, approve.response_timeout.days) == (["Approve", "Reject"], ["Reject"], 3)
+    assert "/artifacts/runs/{{ dag.dag_id }}/" in approve.body
+    config = dag.task_dict["north.return_suspects"].config
+    assert (config["source"], config["kind"], config["kinds"], config["service"]["project"]) == (
+        "north",
+        "cvat",
+        ["missing"],
+        "07",
+    )
+    assert ".get('most', 20)" in config["most"]
+    assert DagSerialization.from_dict(DagSerialization.to_dict(dag)).dag_id == "review__trees"
+
+
+@pytest.mark.parametrize(
+    ("line", "schedule"),
+    [("review: by hand", None), ("review: new champion", {"champion/trees"}), ("review: 0 6 * * 1", "0 6 * * 1")],
+    ids=["by hand", "new champion", "weekly"],
+)
+def test_a_review_starts_when_the_definition_says(orchard, line, schedule):
+    dag = orchard(line)
+    if schedule is None:
+        assert dag.schedule is None
+    elif isinstance(schedule, str):
+        assert dag.schedule.expression == schedule
+    else:
+        condition = dag.timetable.asset_condition
+        assert {asset.name for asset in getattr(condition, "objects", [condition])} == schedule
+
+
+def test_what_the_review_form_says_reaches_the_step(bag):
+    dag = bag.dags["review__trees"]
+    assert (dag.params["splits"], dag.params["most"], dag.params["min_score"]) == (["test", "val", "train"], 1000, 0.1)
+    config = dag.task_dict["find_label_errors"].config
+    assert (config["model"], config["splits"]) == ("trees", "{{ params.splits | join(',') }}")
+    for name, wrong in [("splits", []), ("most", 0), ("min_score", 1)]:
+        with pytest.raises(ValueError, match="Failed validating"):
+            dag.params.get_param(name).resolve(wrong)
+
+
+def test_suspects_that_nobody_can_be_told_of_are_named(definitions):
+    definitions("sources/lab.yaml", "owner: ada\nkind: coco\nprefix: inbox/lab")
+    definitions("datasets/cells.yaml", "owner: ada\nsources: [lab]\nclasses: [cell]")
+    definitions("models/wrong.yaml", "owner: ada\ndataset: cells\nreturn_suspects: {}")
+    (error,) = load(DAGS).import_errors.values()
+    assert "include/models/wrong.yaml: return_suspects: no source of dataset 'cells' is a labelling service" in error
 
 
 def test_unvalidated_labels_cannot_be_versioned(tmp_path):

@@ -67,8 +67,9 @@ async def _make(api: Api, number: int, one: Objection, picture: Picture) -> None
 
 
 def _position(one: Objection, picture: Picture) -> list[float]:
-    """The corners of the box around the label, x0 y0 x1 y1; of the whole picture, where there is none."""
-    boxes = [shape.box_px for shape in picture.shapes if shape.annotation_id == one.annotation_id]
+    """The corners of the box around the label, x0 y0 x1 y1, or of the place that is meant; else of the whole picture."""
+    boxes = [shape.box_px for shape in picture.shapes if one.annotation_id and shape.annotation_id == one.annotation_id]
+    boxes += [one.box_px] if one.box_px else []
     x, y, width, height = boxes[0] if boxes and not math.isnan(boxes[0][0]) else (0.0, 0.0, picture.width_px, picture.height_px)
     return [x, y, x + width, y + height]
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from include.overlaps import Ints, one_to_one, overlapping
+
 MIN_IOU = 0.5
-PAIRS_AT_ONCE = 2_000_000  # 200 MB of temporary columns
-Ints = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -92,55 +92,9 @@ def numbered(side: Numbers) -> Any:
 
 def best_pairs(old: Numbers, new: Numbers) -> tuple[Ints, Ints, NDArray[np.float64]]:
     """Positions of pairs and their IoU: one to one, highest IoU first; of equals the same class, then by the boxes' values."""
-    ones, others, iou = overlapping(old, new)
+    ones, others, iou = overlapping(old.image, old.box, new.image, new.box, MIN_IOU)
     is_other_class = old.category[ones] != new.category[others]
     order = np.lexsort((new.hash[others], old.hash[ones], is_other_class, -iou))
     ones, others, iou = ones[order], others[order], iou[order]
-    chosen: list[Ints] = []
-    waiting = np.arange(len(ones))
-    while len(waiting):  # a pair that comes first for both its boxes is what going through one by one would take
-        _, first_one, of_one = np.unique(ones[waiting], return_index=True, return_inverse=True)
-        _, first_other, of_other = np.unique(others[waiting], return_index=True, return_inverse=True)
-        at = np.arange(len(waiting))
-        taken = (first_one[of_one] == at) & (first_other[of_other] == at)
-        chosen.append(waiting[taken])
-        is_used = np.isin(ones[waiting], ones[chosen[-1]]) | np.isin(others[waiting], others[chosen[-1]])
-        waiting = waiting[~is_used]
-    pairs = np.concatenate(chosen) if chosen else waiting
+    pairs = one_to_one(ones, others)
     return ones[pairs], others[pairs], iou[pairs]
-
-
-def overlapping(old: Numbers, new: Numbers) -> tuple[Ints, Ints, NDArray[np.float64]]:
-    """All pairs of boxes of one image with an IoU of at least MIN_IOU."""
-    order = np.argsort(new.image, kind="stable")
-    starts = np.searchsorted(new.image[order], old.image, "left")
-    counts = np.searchsorted(new.image[order], old.image, "right") - starts
-    blocks = (
-        np.searchsorted(np.cumsum(counts), np.arange(PAIRS_AT_ONCE, counts.sum() + PAIRS_AT_ONCE, PAIRS_AT_ONCE), "right") + 1
-    )
-    found = []
-    begin = 0
-    for end in np.unique(np.minimum(blocks, len(counts))):
-        some = counts[begin:end]
-        one = np.repeat(np.arange(begin, end), some)
-        offset = np.arange(len(one)) - np.repeat(np.cumsum(some) - some, some)
-        other = order[np.repeat(starts[begin:end], some) + offset]
-        value = iou_of(old.box[one], new.box[other])
-        close = value >= MIN_IOU
-        found.append((one[close], other[close], value[close]))
-        begin = int(end)
-    if not found:
-        return np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0)
-    ones, others, values = (np.concatenate(column) for column in zip(*found, strict=True))
-    return ones, others, values
-
-
-def iou_of(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Row by row; boxes x y width height. The same box is 1, also where it has no area."""
-    edges = [
-        np.minimum(one[:, n] + one[:, n + 2], other[:, n] + other[:, n + 2]) - np.maximum(one[:, n], other[:, n]) for n in (0, 1)
-    ]
-    shared = np.maximum(edges[0], 0) * np.maximum(edges[1], 0)
-    union = one[:, 2] * one[:, 3] + other[:, 2] * other[:, 3] - shared
-    ratio = np.divide(shared, union, out=np.zeros(len(one)), where=union > 0)
-    return np.where((one == other).all(axis=1), 1.0, ratio)

@@ -106,7 +106,7 @@ def test_dataset_without_test_images_is_bad_input(ready: Store, made_by: Any, st
 
 def test_unreadable_test_image_is_named(ready: Store, made_by: Any, step_run: Any) -> None:
     put_dataset(ready, made_by, [png(1), png(2)[:300]])
-    with pytest.raises(BadInputError, match=r"test image images/2\.png cannot be read"):
+    with pytest.raises(BadInputError, match=r"image images/2\.png cannot be read"):
         work(step_run("evaluate_model", CONFIG, ready, INPUTS))
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include import overlaps
 from include.artifacts.tables import VERSION_ANNOTATIONS, VERSION_IMAGES
 from include.storage import ContentStore, Store, open_store
-from include.versions.compare import box_pairs
 from include.versions.compare.diff import Diff, compare
 from include.versions.compare.diff_tables import Tables
 from tests.versions import png, put_version
@@ -220,5 +220,5 @@ def test_blocks_of_pairs_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     whole = compare(tables(one, CLASSES), tables(other, CLASSES))
     assert whole.box_counts()["moved"] > 0
     for size in (1, 7, 100):
-        monkeypatch.setattr(box_pairs, "PAIRS_AT_ONCE", size)
+        monkeypatch.setattr(overlaps, "PAIRS_AT_ONCE", size)
         assert compare(tables(one, CLASSES), tables(other, CLASSES)).boxes.equals(whole.boxes)

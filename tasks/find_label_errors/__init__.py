@@ -1,0 +1,1 @@
+"""Rank the labels that are likely wrong, by what the champion sees in the same pictures."""
