@@ -16,6 +16,7 @@ from include.definitions import ModelDefinition
 from visionloop_airflow import approval, assets, definitions, refs
 from visionloop_airflow.container_step import container_step
 from visionloop_airflow.forms import REVIEWED, review_form
+from visionloop_airflow.oncall.notifier import ON_CALL
 
 
 def review_dag(model: ModelDefinition) -> DAG:
@@ -29,6 +30,7 @@ def review_dag(model: ModelDefinition) -> DAG:
         default_args={"owner": model.owner},
         params=review_form(model),
         max_active_runs=1,
+        on_failure_callback=ON_CALL,
         catchup=False,
     ) as dag:
         dataset = refs.dataset(model.dataset, "{{ params.dataset_version }}")

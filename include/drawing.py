@@ -11,7 +11,7 @@ from html import escape
 
 from PIL import Image, ImageDraw
 
-from include.upright import in_rgb
+from include.upright import in_rgb, upright_size
 
 LINE_PX = 2
 DASH_PX = 5
@@ -71,13 +71,13 @@ def detail(
     """
     try:
         with Image.open(io.BytesIO(image), formats=FORMATS) as opened:
-            full = opened.size
+            full = upright_size(opened)
             window = window_of([one.box for one in marked], *full)
             scale = longer_side_px / max(window[2] - window[0], window[3] - window[1])
             opened.draft("RGB", (max(1, round(opened.width * scale)), max(1, round(opened.height * scale))))  # JPEG: smaller
             if opened.width * opened.height > MOST_MEGAPIXELS * 1e6:
                 raise NotDrawable(f"{full[0] * full[1] / 1e6:.0f} megapixels: too large to be drawn here")
-            picture = opened.convert("RGB")
+            picture = in_rgb(opened)
     except NotDrawable:
         raise
     except Exception as error:  # decoders fail on damaged bytes in many ways: all mean the same

@@ -19,6 +19,7 @@ from include.artifacts.tables import to_frame
 from include.spot_checks.form import field, marked_place
 from include.spot_checks.sheet import Row
 from include.storage import ContentStore
+from include.upright import upright_size
 
 PAGE = "spot_check.html"
 COLOUR, OTHERS = "#ff2d95", "#2dd4ff"
@@ -54,24 +55,21 @@ def _figure(row: Row, content: ContentStore, boxes: Sequence[Any]) -> str:
     if drawing.unreadable(data):
         shown = pages.paragraph(f"{name} cannot be drawn")
     else:
-        if row.box is not None:
-            data, boxes = cut_out(data, row.box)
+        window = None if row.box is None else around(data, row.box)
         outlines = [drawing.Outline(box, COLOUR if row.box else OTHERS) for box in boxes]
-        shown = f"<img src='{drawing.drawn(data, outlines, LONGER_SIDE_PX, QUALITY)}' alt='{escape(name)}'>"
+        shown = f"<img src='{drawing.drawn(data, outlines, LONGER_SIDE_PX, QUALITY, window)}' alt='{escape(name)}'>"
     return (
         f"<figure>{shown}<figcaption><b>{row.item}</b> {escape(caption)}<br>{escape(name)}</figcaption>"
         f"{field(row.item, row.subject)}</figure>"
     )
 
 
-def cut_out(image: bytes, box: Sequence[float]) -> tuple[bytes, list[list[float]]]:
-    """The part of the picture around a box, and the box in it."""
+def around(image: bytes, box: Sequence[float]) -> tuple[int, int, int, int]:
+    """The part of the picture to show with a box: x0 y0 x1 y1 px."""
     x, y, width, height = box
-    around = max(LEAST_PX, AROUND * max(width, height))
+    margin = max(LEAST_PX, AROUND * max(width, height))
     with Image.open(io.BytesIO(image)) as opened:
-        left, top = max(0, int(x - around)), max(0, int(y - around))
-        right, bottom = min(opened.width, int(x + width + around) + 1), min(opened.height, int(y + height + around) + 1)
-        part = opened.convert("RGB").crop((left, top, max(right, left + 1), max(bottom, top + 1)))
-    out = io.BytesIO()
-    part.save(out, "PNG")
-    return out.getvalue(), [[x - left, y - top, width, height]]
+        wide, high = upright_size(opened)
+    left, top = max(0, int(x - margin)), max(0, int(y - margin))
+    right, bottom = min(wide, int(x + width + margin) + 1), min(high, int(y + height + margin) + 1)
+    return left, top, max(right, left + 1), max(bottom, top + 1)
