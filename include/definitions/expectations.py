@@ -36,6 +36,7 @@ class ExpectationSuite(Definition):
     """Rules by name, each with its action and parameters; any expectation that Great Expectations has, by `expect`."""
 
     noun: ClassVar[str] = "expectation"
+    folder: ClassVar[str] = "expectations"
 
     version: int = Field(ge=1, description="raise it with every change: findings name suite and version")
     includes: tuple[str, ...] = Field(default=(), description="suites whose rules this one has too, and may change")

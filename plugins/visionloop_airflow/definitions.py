@@ -8,13 +8,21 @@ from airflow.exceptions import AirflowTimetableInvalid
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.timetables.trigger import CronTriggerTimetable
 
-from include.definitions import AlertRoute, DatasetDefinition, ModelDefinition, SourceDefinition, read_definitions
+from include.definitions import (
+    AlertRoute,
+    DatasetDefinition,
+    ExpectationSuite,
+    ModelDefinition,
+    SourceDefinition,
+    read_definitions,
+    suites,
+)
 from include.definitions.base import Definition
 from include.definitions.files import DefinitionT
 from include.errors import ConfigError
 from visionloop_airflow.forms import review_form, training_form
 
-KINDS = (SourceDefinition, DatasetDefinition, ModelDefinition, AlertRoute)
+KINDS = (ExpectationSuite, SourceDefinition, DatasetDefinition, ModelDefinition, AlertRoute)
 
 
 def unusable(definition: Definition) -> list[str]:
@@ -36,7 +44,13 @@ def unusable(definition: Definition) -> list[str]:
             except ParamValidationError as error:
                 reason = str(error).split("\n", 1)[0].removeprefix("Invalid input for param None: ")
                 found.append(f"{section}.{name}: {reason}")
-    return [f"include/{definition.folder}/{definition.name}.yaml: {problem}" for problem in found]
+    said = [f"include/{definition.folder}/{definition.name}.yaml: {problem}" for problem in found]
+    if isinstance(definition, SourceDefinition):
+        try:
+            suites.resolve(definition.validate_annotations, definition.name)
+        except ConfigError as error:
+            said.append(str(error))
+    return said
 
 
 def good(kind: type[DefinitionT]) -> Iterator[DefinitionT]:
@@ -81,4 +95,4 @@ def problems() -> list[str]:
             for name in route.models
             if name not in models
         ]
-    return found
+    return list(dict.fromkeys(found))  # a suite that is wrong is so for every source that uses it

@@ -35,7 +35,8 @@ NAN = float("nan")
 
 @pytest.fixture
 def suites(tmp_path: Path) -> Suites:
-    return Suites(tmp_path, "b1", datetime(2026, 1, 1, tzinfo=UTC))
+    (tmp_path / "gx").mkdir()
+    return Suites(tmp_path / "gx", "b1", datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def image(key: str, md5: str | None = MD5S[0], width: float = 64, height: float = 48, delivery: str = "d1") -> dict[str, Any]:
@@ -66,7 +67,7 @@ def run(
 def divided_tables(
     suites: Suites, images: pa.Table, annotations: pa.Table, config: ValidateAnnotations = CONFIG, rows: int = 1000, **more: Any
 ) -> Divided:
-    folder = Path(tempfile.mkdtemp(dir=suites.context.root_directory))
+    folder = Path(tempfile.mkdtemp(dir=suites.folder))
     return divide(images, parts_of_table(annotations, ANNOTATIONS, rows), PICTURES, config, suites.broken, folder, **more)
 
 

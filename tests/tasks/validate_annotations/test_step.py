@@ -64,7 +64,7 @@ def test_card_stands_beside_its_batch(checked: tuple[StepProcess, dict[str, Any]
 def test_data_docs_name_no_other_host_and_no_script(checked: tuple[StepProcess, dict[str, Any]]) -> None:
     steps, card = checked
     pages = list((steps.folder / card["data_docs"]).parent.rglob("*.html"))
-    assert len(pages) == 9  # the index, four suites, four results
+    assert len(pages) == 11  # the index, five suites, five results
     for page in pages:
         text = page.read_text()
         assert "<script" not in text
