@@ -38,9 +38,7 @@ class ExpectationSuite(Definition):
     noun: ClassVar[str] = "expectation"
 
     version: int = Field(ge=1, description="raise it with every change: findings name suite and version")
-    includes: tuple[str, ...] = Field(
-        default=(), description="suites whose rules this one has too, and may change"
-    )
+    includes: tuple[str, ...] = Field(default=(), description="suites whose rules this one has too, and may change")
     rules: Settings = Field(default_factory=dict)
     gates: tuple[Gate, ...] = ()
 
@@ -73,9 +71,7 @@ def _problems(name: str, setting: dict[str, Any]) -> list[str]:
             return [f".on: got {setting.get('on')!r}, expected images, annotations or batch"]
         if set(setting) <= {"action"} and setting.get("action") == "off":
             return []  # turns off what an included suite made of a stock expectation
-        return [
-            f": no such rule; the rules are {', '.join(BY_NAME)}; or `expect: expect_…` uses one of Great Expectations'"
-        ]
+        return [f": no such rule; the rules are {', '.join(BY_NAME)}; or `expect: expect_…` uses one of Great Expectations'"]
     if BY_NAME.get(name) is not None and "expect" in setting:
         return [".expect: the name is a rule's of the catalogue; choose another"]
     found, action = [], setting.get("action", rule.actions[0])

@@ -84,7 +84,7 @@ class FirstReading:
         has_id = part["annotation_id"].is_valid().to_numpy()
         named = part.filter(pa.array(has_id))
         hashes = [hashes_of(named["annotation_id"], f"{salt:016d}") for salt in (0, 1)]
-        keys = pc.utf8_rtrim(named["annotation_key"], characters="0123456789")
+        keys = pc.ascii_rtrim(named["annotation_key"], characters="0123456789")
         one = {"row": row[has_id], "image": image[has_id], "delivery": self.deliveries.of(words(keys))}
         self.ids.add(hashes[0], one | {"hash": hashes[0], "other_hash": hashes[1]})
 

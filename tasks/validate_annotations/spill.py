@@ -27,9 +27,9 @@ class Buckets:
         records = np.empty(len(keys), self.dtype)
         for name, values in columns.items():
             records[name] = values
-        bucket = keys % self.count
-        for number in np.unique(bucket):
-            records[bucket == number].tofile(self.files[number])
+        bucket = keys % self.count if self.count > 1 else np.zeros(0, np.int64)
+        for number, file in enumerate(self.files):
+            (records[bucket == number] if self.count > 1 else records).tofile(file)
 
     def each(self) -> Iterator[Records]:
         for file in self.files:

@@ -35,7 +35,8 @@ NAN = float("nan")
 
 @pytest.fixture
 def suites(tmp_path: Path) -> Suites:
-    return Suites(tmp_path, "b1", datetime(2026, 1, 1, tzinfo=UTC))
+    (tmp_path / "gx").mkdir()
+    return Suites(tmp_path / "gx", "b1", datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def image(key: str, md5: str | None = MD5S[0], width: float = 64, height: float = 48, delivery: str = "d1") -> dict[str, Any]:
@@ -53,7 +54,11 @@ def annotation(
 
 
 def run(
-    suites: Suites, images: list[dict[str, Any]], annotations: list[dict[str, Any]], config: ValidateAnnotations = CONFIG, **more: Any
+    suites: Suites,
+    images: list[dict[str, Any]],
+    annotations: list[dict[str, Any]],
+    config: ValidateAnnotations = CONFIG,
+    **more: Any,
 ) -> Divided:
     tables = pa.Table.from_pylist(images, IMAGES), pa.Table.from_pylist(annotations, ANNOTATIONS)
     return divided_tables(suites, *tables, config, **more)
@@ -62,7 +67,7 @@ def run(
 def divided_tables(
     suites: Suites, images: pa.Table, annotations: pa.Table, config: ValidateAnnotations = CONFIG, rows: int = 1000, **more: Any
 ) -> Divided:
-    folder = Path(tempfile.mkdtemp(dir=suites.context.root_directory))
+    folder = Path(tempfile.mkdtemp(dir=suites.folder))
     return divide(images, parts_of_table(annotations, ANNOTATIONS, rows), PICTURES, config, suites.broken, folder, **more)
 
 
@@ -218,5 +223,3 @@ def test_batch_from_before_shapes_and_conflicts_is_divided_as_boxes(suites: Suit
 def test_what_a_service_sent_is_said_in_its_own_words(suites: Suites, more: dict[str, Any], got: str) -> None:
     divided = run(suites, [image("i1")], [annotation(0, raw='{"type": "rectanglelabels"}', **more)])
     assert [row["got"] for row in rejected(divided)] == [got]
-
-

@@ -88,7 +88,10 @@ place = st.integers(0, 4).map(float)
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1), place, place, side, side), max_size=14), st.sampled_from([0.3, 0.6, 0.95]))
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1), place, place, side, side), max_size=14),
+    st.sampled_from([0.3, 0.6, 0.95]),
+)
 def test_sorted_blocks_find_what_one_by_one_finds(rows: list[Any], max_iou: float) -> None:
     records = np.array([(at, *row, 0, 0) for at, row in enumerate(rows)], dtype=BOX)
     assert repeats(records, max_iou) == one_by_one(records, max_iou)
