@@ -125,9 +125,9 @@ def _stop(step: StepRun[ValidateAnnotations], batch: LabelBatch, divided: Divide
     )
     step.store.write(card.standing_address, card.to_bytes())  # the last stop of a batch stands
     raise BadInputError(
-        f"batch {batch.batch_id} of source {batch.source} is stopped by {'; '.join(divided.stopped_by)}. See {data_docs}. Mend the "
-        f"labels and deliver them again; or change the rule in include/expectations/ or include/sources/{batch.source}.yaml; or let "
-        f"the batch through: DAG labels_again__{batch.source}, batch {batch.batch_id}, with a reason"
+        f"batch {batch.batch_id} of source {batch.source} is stopped by {'; '.join(divided.stopped_by)}. See {data_docs}. Mend "
+        f"the labels and deliver them again; or change the rule in include/expectations/ or include/sources/{batch.source}.yaml; "
+        f"or let the batch through: DAG labels_again__{batch.source}, batch {batch.batch_id}, with a reason"
     )
 
 

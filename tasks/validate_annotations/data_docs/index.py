@@ -44,7 +44,8 @@ def verdict(told: Told) -> list[str]:
     if told.let_through:
         return [pages.paragraph(f"Stopped, and let through by {told.let_through}. {counts} teach.", "verdict"), reasons]
     first = pages.paragraph(f"Stopped: nothing of this batch teaches. {counts} would.", "verdict stopped")
-    return [first, reasons]
+    ways = "Mend the labels and deliver them again; or change the rule and check the batch again, or let it through with a reason"
+    return [first, reasons, pages.paragraph(f"{ways}: DAG labels_again__{told.batch.source}.")]
 
 
 def became(told: Told) -> str:

@@ -98,7 +98,7 @@ def figures(found: Worst, read: Callable[[str], bytes]) -> dict[str, list[str]]:
         source = _drawn(found, image, whole or rows, read)
         if len(source) < room:
             room -= len(source)
-            name = image.rpartition("/")[2]
+            name = image.partition("/")[2]  # without the source
             caption = [name, *_lines(whole or rows, len(whole) or found.counts[rule, image])]
             drawn[rule].append(
                 figure(source, f"{name}: {rule}", *caption) if source.startswith("data:") else _unseen(source, caption)

@@ -52,7 +52,8 @@ class Table:
 
 @dataclass
 class Told:
-    """`results`: Great Expectations' pages, by question. `stopped`: what stopped the batch, in words; none: it teaches. `let_through`: by whom and why, where a person let it.
+    """`results`: Great Expectations' pages, by question. `stopped`: what stopped the batch, in words; none: it teaches.
+    `let_through`: by whom and why, where a person let it.
 
     The tables are IMAGES and ANNOTATIONS as they came, and FINDINGS. `images_kept`, `annotations_kept`: what teaches.
     """

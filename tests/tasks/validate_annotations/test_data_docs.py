@@ -95,7 +95,7 @@ def test_worst_pictures_come_first_and_a_rule_shows_a_handful(make: Make) -> Non
     findings = [finding(int(one["annotation_id"]), picture=one["image_key"].rpartition("/")[2]) for one in labels]
     index = make([image(name) for name in names], labels, findings)["index.html"]
     assert index.count("<img ") == offenders.PER_RULE
-    order = [index.index(f"alt='{name}: known_class'") for name in ("8.png", "7.png", "6.png", "5.png", "4.png", "3.png")]
+    order = [index.index(f"alt='d/{name}: known_class'") for name in ("8.png", "7.png", "6.png", "5.png", "4.png", "3.png")]
     assert order == sorted(order)
     assert "9 × set aside: class Shrub" in index
 

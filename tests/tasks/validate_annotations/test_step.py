@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from include.errors import ConfigError
+from include.artifacts import StoppedLabels
+from include.errors import BadInputError, ConfigError
+from include.findings import as_rows, checkings, findings_of
 from include.step.run import StepRun, publish
-from include.storage import open_store
+from include.storage import ContentStore, Store, open_store
 from tasks.validate_annotations.__main__ import validate
 from tasks.validate_annotations.config import ValidateAnnotations
 from tests.deliveries import box, coco, deliver, image, picture
@@ -64,7 +66,7 @@ def test_card_stands_beside_its_batch(checked: tuple[StepProcess, dict[str, Any]
 def test_data_docs_name_no_other_host_and_no_script(checked: tuple[StepProcess, dict[str, Any]]) -> None:
     steps, card = checked
     pages = list((steps.folder / card["data_docs"]).parent.rglob("*.html"))
-    assert len(pages) == 11  # the index, five suites, five results
+    assert len(pages) == 14  # the index, three broken rules, five suites, five results
     for page in pages:
         text = page.read_text()
         assert "<script" not in text
@@ -72,7 +74,7 @@ def test_data_docs_name_no_other_host_and_no_script(checked: tuple[StepProcess, 
         assert 'src="http' not in text
 
 
-@pytest.mark.parametrize("writes", [0, 2, 9, 12], ids=["before any", "tables", "pages", "the batch's card stands"])
+@pytest.mark.parametrize("writes", [0, 8, 16, 19], ids=["before any", "pages", "tables", "the batch's card stands"])
 def test_killed_and_run_again_ends_as_if_never_killed(
     writes: int,
     checked: tuple[StepProcess, dict[str, Any]],
@@ -82,14 +84,74 @@ def test_killed_and_run_again_ends_as_if_never_killed(
 ) -> None:
     folder = tmp_path / "store"
     shutil.copytree(ingested, folder)
-    for store in (DyingStore(f"file://{folder}", writes), open_store(f"file://{folder}")):
+
+    def once(store: Store) -> None:
         step = step_run("validate_annotations", ValidateAnnotations.model_validate(CONFIG), store, BATCH)
         step.output = "runs/a_dag/r1/validate_annotations"
-        try:
-            publish(store, validate(step), step.output)
-        except Killed:
-            assert not (folder / step.output / "card.json").exists()
+        publish(store, validate(step), step.output)
+
+    with pytest.raises(Killed):
+        once(DyingStore(f"file://{folder}", writes))
+    assert not (folder / "runs/a_dag/r1/validate_annotations/card.json").exists()
+    once(open_store(f"file://{folder}"))
     assert state(folder).keys() == state(checked[0].folder).keys()
+
+
+STOPPING = {**CONFIG, "gates": [{"rules": ["known_class"], "max_share": 0.2, "min_rows": 1}]}
+
+
+@pytest.fixture
+def stopped(ingested: Path, tmp_path: Path) -> StepProcess:
+    """A store in which a gate has stopped the batch: one of its four labels has no known class."""
+    steps = StepProcess(tmp_path / "stopped")
+    shutil.copytree(ingested, steps.folder)
+    ended = steps.run("validate_annotations", STOPPING, inputs=BATCH)
+    assert ended.exit_code == 3, ended.stderr
+    assert "is stopped by gate on known_class: 1 of 4 (25.0%); at most 20.0%" in ended.stderr
+    return steps
+
+
+def test_stopped_batch_has_findings_and_data_docs_and_no_card(stopped: StepProcess) -> None:
+    assert not list(stopped.folder.glob("labels/trees/checked/*"))
+    assert not (stopped.folder / "runs/a_dag/r1/validate_annotations/card.json").exists()
+    (card,) = (StoppedLabels.from_bytes(one.read_bytes(), "") for one in stopped.folder.glob("labels/trees/stopped/*.json"))
+    assert card.stopped_by == ("gate on known_class: 1 of 4 (25.0%); at most 20.0%",)
+    assert "Stopped: nothing of this batch teaches." in (stopped.folder / card.data_docs).read_text()
+    (found,) = checkings(open_store(f"file://{stopped.folder}"), "trees")
+    rows = [
+        row for table in findings_of(ContentStore(open_store(f"file://{stopped.folder}")), found, True) for row in as_rows(table)
+    ]
+    assert {row["action"] for row in rows} == {"reject image", "reject annotation", "stop"}
+
+
+def test_stopped_batch_goes_on_under_a_changed_rule_and_the_stop_is_history(stopped: StepProcess) -> None:
+    ended = stopped.run("validate_annotations", CONFIG, inputs=BATCH, run_id="r2")
+    assert ended.exit_code == 0, ended.stderr
+    (found,) = checkings(open_store(f"file://{stopped.folder}"), "trees")
+    assert found.state == "checked"
+
+
+def test_stopped_batch_is_let_through_with_a_reason(stopped: StepProcess) -> None:
+    ended = stopped.run("validate_annotations", {**STOPPING, "let_through_because": "a new class"}, inputs=BATCH, run_id="r2")
+    assert ended.exit_code == 0, ended.stderr
+    card = json.loads((stopped.folder / "runs/a_dag/r2/validate_annotations/card.json").read_text())
+    assert card["let_through"]["reason"] == "a new class"
+    page = (stopped.folder / card["data_docs"]).read_text()
+    assert f"Stopped, and let through by {card['let_through']['person']}: a new class." in page
+
+
+@pytest.mark.parametrize("writes", [0, 8, 15], ids=["before any", "pages", "findings"])
+def test_killed_while_it_stops_and_run_again_ends_as_if_never_killed(
+    writes: int, stopped: StepProcess, ingested: Path, tmp_path: Path, step_run: Callable[..., StepRun[Any]]
+) -> None:
+    folder = tmp_path / "store"
+    shutil.copytree(ingested, folder)
+    for store, ends in ((DyingStore(f"file://{folder}", writes), Killed), (open_store(f"file://{folder}"), BadInputError)):
+        step = step_run("validate_annotations", ValidateAnnotations.model_validate(STOPPING), store, BATCH)
+        step.output = "runs/a_dag/r1/validate_annotations"
+        with pytest.raises(ends):
+            validate(step)
+    assert state(folder).keys() == state(stopped.folder).keys()
 
 
 def test_batch_of_another_source_is_a_wrong_configuration(ingested: Path, step_run: Callable[..., StepRun[Any]]) -> None:
@@ -120,8 +182,13 @@ def test_data_docs_are_readable_in_a_browser_without_network(
     browser_page.on("request", lambda request: asked.append(request.url))
     browser_page.goto(f"file://{steps.folder}/{card['data_docs']}")
     text = browser_page.inner_text("body")
-    assert "3 images, 4 annotations came in; set aside: 1 images, 2 annotations." in text
-    assert "class <script>alert(1)</script>" in text
+    assert "2 of 4 boxes on 2 of 3 images teach." in text
+    assert "damaged" in text
+    assert "Deliveries refused whole" in text
+    assert browser_page.locator("figure img").evaluate_all("all => all.map(one => one.naturalWidth > 0)") == [True, True]
+    browser_page.click("h3:has-text('known_class') + p a")
+    assert "class <script>alert(1)</script>" in browser_page.inner_text("table")
+    browser_page.go_back()
     assert "<b>bad</b>.png" in text
     assert "0×9 px (also breaks box_min_side)" in text
     browser_page.click("text=3-annotations >> nth=0")
