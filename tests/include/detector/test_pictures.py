@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from include.artifacts import Detection
-from include.detector.pictures import read_split
+from include.detector.pictures import fetch, picture_of, read_split
 from include.detector.precision import average_precision_50
 from include.errors import BadInputError
 from include.storage import ContentStore, open_store
@@ -41,6 +43,21 @@ def test_picture_of_another_size_than_stated_is_named(tmp_path: Path) -> None:
     version = put_shapes(store, {"train": 2}, broken="size")
     with pytest.raises(BadInputError, match=r"images/001\.png .*got 64×64 px, expected 65×64"):
         read_split(version, ContentStore(store), "train", tmp_path / "train")
+
+
+def test_a_turned_photo_is_seen_upright_as_its_boxes_mean_it(tmp_path: Path) -> None:
+    exif, out = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6  # 32 × 16 pixels as stored; turned clockwise, what lay at the left is at the top
+    photo = Image.new("RGB", (32, 16), "black")
+    photo.paste("white", (0, 0, 8, 16))
+    photo.save(out, "JPEG", exif=exif)
+    content = ContentStore(open_store(f"file://{tmp_path}/store"))
+    row = {"relpath": "a.jpg", "md5": content.put(out.getvalue()), "width_px": 16, "height_px": 32, "image_id": 1}
+    assert fetch(row, content, tmp_path) is None
+    assert fetch({**row, "width_px": 32, "height_px": 16}, content, tmp_path) is not None
+    seen = picture_of(row, [], tmp_path).open()
+    assert seen.size == (16, 32)
+    assert [seen.getpixel(place)[0] > 128 for place in ((8, 2), (2, 2), (8, 28))] == [True, True, False]
 
 
 def test_average_precision_by_hand(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ class Datasets:
     def check(
         self, seeds: Sequence[int], groups: dict[int, str] | None = None, boxes: int = 1, name: str = "{seed}.png",
         class_name: str = "Tree", source: str = "trees", delivery: str | None = None, corrects: Sequence[CheckedLabels] = (),
+        phash: str | None = None, brightness: float | None = None,
     ) -> CheckedLabels:  # fmt: skip
         """A card of one image per seed, each with so many boxes. `corrects`: cards whose `delivery` it supersedes."""
         self.batches += 1
@@ -42,7 +43,8 @@ class Datasets:
         keys = {seed: f"{source}/{called}/{name.format(seed=seed)}" for seed in seeds}
         images = [
             {"image_key": keys[seed], "md5": content.put(picture(seed)), "size_bytes": len(picture(seed)), "width_px": 64.0,
-             "height_px": 48.0, "group": (groups or {}).get(seed), "delivery": called}
+             "height_px": 48.0, "group": (groups or {}).get(seed), "delivery": called,
+             "phash": phash, "brightness": brightness}
             for seed in seeds
         ]  # fmt: skip
         annotations = [

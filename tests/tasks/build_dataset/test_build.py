@@ -11,6 +11,8 @@ from include.artifacts.tables import VERSION_ANNOTATIONS, VERSION_IMAGES, from_p
 from include.errors import ConfigError, NothingToDo
 from include.storage import ContentStore, open_store
 from include.storage.content import md5_of
+from include.versions.alike import duplicates
+from include.versions.alike.fingerprints import FLAT
 from include.versions.listing import read_listing
 from tasks.build_dataset.build import build_next
 from tests.deliveries import picture
@@ -264,3 +266,19 @@ def test_builder_that_loses_the_race_looks_again(datasets: Any) -> None:
     assert len(datasets.images(version)) == 2
     with pytest.raises(NothingToDo):
         build_next(datasets.step("third"))
+
+
+def test_what_validation_saw_is_kept_and_no_picture_is_decoded_again(datasets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "looks", lambda data: pytest.fail("decoded again"))
+    datasets.check(list(range(12)), phash=FLAT, brightness=0.25)
+    rows = datasets.images(datasets.build("r1"))
+    assert {row["split"] for row in rows} == {"train", "val", "test"}
+    assert {(row["phash"], row["brightness"]) for row in rows} == {(FLAT, 0.25)}
+
+
+def test_picture_that_validation_had_not_looked_at_is_looked_at_once(datasets: Any) -> None:
+    datasets.check(list(range(12)))
+    assert {row["phash"] for row in datasets.images(datasets.build("r1"))} == {FLAT}
+    datasets.check([0, 12], phash=FLAT, brightness=0.5)
+    seen = {row["md5"]: row["brightness"] for row in datasets.images(datasets.build("r2"))}
+    assert (seen[md5_of(picture(12))], seen[md5_of(picture(1))]) == (0.5, pytest.approx((0.299 * 1 + 0.114 * 7) / 255, abs=1e-3))

@@ -37,7 +37,7 @@ def test_bundle_card_names_every_content_file(packed: Store, tmp_path: Path) -> 
     assert set(bundle.files) == {
         "src/service.py", "src/model/detector.onnx", "src/model/weights.pt", "src/model/detector.json", "src/reference/image",
         "src/reference/detections.json", "src/include/__init__.py", "src/include/detector/__init__.py",
-        "src/include/detector/letterbox.py", "src/include/detector/onnx_inference.py",
+        "src/include/detector/letterbox.py", "src/include/detector/onnx_inference.py", "src/include/upright.py",
     }  # fmt: skip
     assert bundle.files["src/model/weights.pt"] == checkpoint.best_weights
     assert bundle.files["src/reference/image"] == checkpoint.reference.image

@@ -109,7 +109,7 @@ def test_untouched_bundle_passes_every_check(packed: Store, step_run: Any) -> No
 def test_tampering_is_named(change: Any, names: set[str], packed: Store, archive: bytes, tmp_path: Path) -> None:
     found = failures(packed, repacked(archive, tmp_path / "tampered", change), tmp_path / "opened")
     assert found.keys() >= names | {"archive", "files"}
-    assert "1 of 10 files differ: src/" in found["files"]
+    assert "1 of 11 files differ: src/" in found["files"]
 
 
 def test_truncated_archive_is_named(packed: Store, archive: bytes, tmp_path: Path) -> None:

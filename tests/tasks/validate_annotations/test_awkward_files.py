@@ -64,6 +64,9 @@ def lines(store: Store, batch: LabelBatch, tables: list[str]) -> dict[str, list[
     set_aside = {row["key"]: f"{row['rule']}: {row['got']}" for row in findings if row["action"].startswith("reject")}
     assert what.keys().isdisjoint(set_aside)
     what |= set_aside
+    for row in findings:
+        if row["action"] in ("warn", "repair") and row["subject"] == "annotation":
+            what[row["key"]] += f"; {row['action']} {row['rule']}: {row['got']}"
     said: dict[str, list[str]] = {}
     for delivery in batch.deliveries:
         mine = said.setdefault(delivery.name.removesuffix(".zip"), [])
