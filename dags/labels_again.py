@@ -14,6 +14,7 @@ from include.definitions.suites import told
 from visionloop_airflow import assets, definitions, refs
 from visionloop_airflow.container_step import container_step
 from visionloop_airflow.forms import LET_THROUGH, again_form
+from visionloop_airflow.oncall.notifier import ON_CALL
 
 
 def labels_again_dag(source: SourceDefinition) -> DAG:
@@ -27,6 +28,7 @@ def labels_again_dag(source: SourceDefinition) -> DAG:
         default_args={"owner": source.owner},
         params=again_form(),
         max_active_runs=1,
+        on_failure_callback=ON_CALL,
         catchup=False,
     ) as dag:
         container_step(
