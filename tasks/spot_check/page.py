@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 import pyarrow as pa
-from PIL import Image
+from PIL import Image, ImageOps
 
 from include import drawing, pages
 from include.artifacts import SpotCheck
@@ -69,9 +69,10 @@ def cut_out(image: bytes, box: Sequence[float]) -> tuple[bytes, list[list[float]
     x, y, width, height = box
     around = max(LEAST_PX, AROUND * max(width, height))
     with Image.open(io.BytesIO(image)) as opened:
-        left, top = max(0, int(x - around)), max(0, int(y - around))
-        right, bottom = min(opened.width, int(x + width + around) + 1), min(opened.height, int(y + height + around) + 1)
-        part = opened.convert("RGB").crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+        whole = ImageOps.exif_transpose(opened).convert("RGB")
+    left, top = max(0, int(x - around)), max(0, int(y - around))
+    right, bottom = min(whole.width, int(x + width + around) + 1), min(whole.height, int(y + height + around) + 1)
+    part = whole.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
     out = io.BytesIO()
     part.save(out, "PNG")
     return out.getvalue(), [[x - left, y - top, width, height]]
