@@ -15,10 +15,6 @@ PLACE = "<div id=standing></div>"  # where what is known so far is put
 FIELD = re.compile(r"item_([0-9]{1,6})")
 
 
-def marked_place() -> str:
-    return PLACE
-
-
 def field(item: int, subject: str) -> str:
     """Radio buttons: one per verdict."""
     return "".join(

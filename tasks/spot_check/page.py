@@ -16,7 +16,7 @@ from PIL import Image
 from include import drawing, pages
 from include.artifacts import SpotCheck
 from include.artifacts.tables import to_frame
-from include.spot_checks.form import field, marked_place
+from include.spot_checks.form import PLACE, field
 from include.spot_checks.sheet import Row
 from include.storage import ContentStore
 from include.upright import upright_size
@@ -38,7 +38,7 @@ def page(card: SpotCheck, rows: Sequence[Row], annotations: pa.Table, content: C
     ask = "Is each label right? What you leave open is not counted. Sent verdicts are kept with your name; you can change them."
     return pages.page(
         f"Spot check of {card.source}, batch {card.batch_id}",
-        marked_place(),
+        PLACE,
         pages.paragraph(ask),
         "<form method=post>",
         *([pages.heading("Labels"), drawing.grid(labels)] if labels else []),

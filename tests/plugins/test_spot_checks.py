@@ -15,7 +15,7 @@ from visionloop_airflow.spot_checks import app
 HERE = "/labels__s/r1"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PAGE = b"""<html><div id=standing></div><form method=post><input type=radio name=item_1 value='ok'>
-<input type=radio name=item_1 value='not an object'><input type=radio name=item_2 value='missed'></form>"""
+<input type=radio name=item_1 value='not an object'><input type=radio name=item_2 value='missed'><button>Send</button></form>"""
 
 
 @pytest.fixture
@@ -132,3 +132,41 @@ def test_what_our_page_does_not_send_is_refused(client, store, body, status):
 def test_a_run_without_a_spot_check_says_so(client):
     assert client.get("/labels__s/r9").status_code == 404
     assert client.post("/labels__s/r9", data={"item_1": "ok"}).status_code == 404
+
+
+@pytest.mark.integration
+def test_a_person_clicks_and_sends(client, store):
+    """In a real browser, under the page's own policy: chosen, sent, kept, and shown as chosen."""
+    import shutil
+    import threading
+    import time
+
+    import uvicorn
+    from fastapi import FastAPI
+    from playwright.sync_api import sync_playwright
+
+    if (program := shutil.which("chromium")) is None:
+        pytest.skip("no Chromium on this machine")
+    site = FastAPI()
+    site.mount("/visionloop/spot_check", app)
+    server = uvicorn.Server(uvicorn.Config(site, host="127.0.0.1", port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.05)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+            page = browser.new_page()
+            page.goto(f"http://127.0.0.1:{port}/visionloop/spot_check{HERE}")
+            page.check("input[name=item_1][value='not an object']")
+            page.click("button")
+            page.wait_for_selector("text=100.0% of all 10 labels are wrong")
+            assert page.is_checked("input[name=item_1][value='not an object']")
+            assert page.url.endswith(HERE)
+            browser.close()
+    finally:
+        server.should_exit = True
+        thread.join(10)
+    assert [one["said"]["1"]["verdict"] for one in verdicts(store)] == ["not an object"]
