@@ -1,10 +1,11 @@
 """Claim: planted label errors of no kind are ranked worse than by confidence or by cleanlab; 100,000 boxes take 10 s at most.
 
 How: 4 in 100 boxes of 5,000 made-up images with 20 objects each are wrong, 1 in 100 each: missing, spurious, swapped or
-misplaced. A made-up detector looks (tests/planted_errors.py). Average precision for each kind, on the first 400 images. Ours learns
-how far the detector is to be trusted from the next 200. cleanlab 2.9 (Apache-2.0; ObjectLab's own code): its three kinds, box by
-box, as it comes, and with the thresholds of the four tried that suit each kind best. Confidence: detections on no box by their
-score; boxes by how little is seen there, as another class, or how badly it fits. Time: ours on all; cleanlab on the 400, × 12.5.
+misplaced. A made-up detector looks (tests/planted_errors.py). Average precision for each kind, mean over three such sets of 200
+images. Ours learns how far the detector is to be trusted from 200 others. cleanlab 2.9 (Apache-2.0; ObjectLab's own code): its
+three kinds, box by box, as it comes, and with the thresholds of the three tried that suit each kind best. Confidence: detections
+on no box by their score; boxes by how little is seen there, as another class, or how badly it fits. Time: ours on all 5,000;
+cleanlab on 200, × 25.
 
     python3 images/install.py cleanlab
     .venv/cleanlab/bin/python benchmarks/find_label_errors.py
@@ -30,9 +31,9 @@ from tasks.find_label_errors.trust import learn
 from tests.planted_errors import CLASSES, KINDS, Planted, plant
 
 IMAGES = int(os.environ.get("IMAGES", "5000"))  # a smaller number to try it out
-RANKED, TOLD_BY, PER_IMAGE, PRIOR = 400, 200, 20, 0.02
+SETS, RANKED, TOLD_BY, PER_IMAGE, PRIOR = 3, 200, 200, 20, 0.02
 BOUND_S = 10.0
-THRESHOLDS = (0.95, 0.8, 0.6, 0.4)  # of cleanlab; the first is its own
+THRESHOLDS = (0.95, 0.7, 0.4)  # of cleanlab; the first is its own
 Scores = dict[str, Any]  # of each kind: of each detection (missing) or given box; -1: not accused
 
 
@@ -116,29 +117,32 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
     return work(), time.perf_counter() - started
 
 
+def compared(seed: int) -> tuple[Any, float]:
+    """Average precision, (kinds, rankings): ours, by confidence, cleanlab's at each threshold; and cleanlab's seconds."""
+    planted = plant(RANKED + TOLD_BY, PER_IMAGE, seed)
+    some, told = part(planted, 0, RANKED), part(planted, RANKED, RANKED + TOLD_BY)
+    ours = of_suspects(some, judge(some.given, some.seen, learn(told.given, told.seen), PRIOR))
+    as_it_comes, cleanlab_s = timed(lambda: by_cleanlab(some, THRESHOLDS[0]))
+    rankings = [ours, by_confidence(some), as_it_comes, *(by_cleanlab(some, one) for one in THRESHOLDS[1:])]
+    return [[average_precision(some, kind, one[kind]) if kind in one else 0.0 for one in rankings] for kind in KINDS], cleanlab_s
+
+
 def main() -> None:
     """The table; exit 1 if ours is slower than the bound, or worse than a peer at any kind."""
     planted = plant(IMAGES, PER_IMAGE)
-    some, told = part(planted, 0, RANKED), part(planted, RANKED, RANKED + TOLD_BY)
-    trust = learn(told.given, told.seen)
-    _, learn_s = timed(lambda: learn(planted.given, planted.seen))
+    trust, learn_s = timed(lambda: learn(planted.given, planted.seen))
     _, judge_s = timed(lambda: judge(planted.given, planted.seen, trust, PRIOR))
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
-    as_it_comes, cleanlab_s = timed(lambda: by_cleanlab(some, THRESHOLDS[0]))
-    tried = [as_it_comes, *(by_cleanlab(some, one) for one in THRESHOLDS[1:])]
-    ours, confidence = of_suspects(some, judge(some.given, some.seen, trust, PRIOR)), by_confidence(some)
+    every = [compared(seed) for seed in range(SETS)]
+    mean, cleanlab_s = np.mean([aps for aps, _ in every], axis=0), float(np.mean([seconds for _, seconds in every]))
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {len(planted.given):,} boxes, "
           f"{len(planted.seen):,} detections")  # fmt: skip
     print(f"{'average precision':<20}{'ours':>8}{'confidence':>12}{'cleanlab':>10}{'cleanlab, tuned':>17}")
-    is_best = True
-    for kind in KINDS:
-        peers = [confidence, as_it_comes, *tried]
-        aps = [average_precision(some, kind, one[kind]) if kind in one else 0.0 for one in (ours, *peers)]
-        print(f"{kind:<20}{aps[0]:>8.3f}{aps[1]:>12.3f}{aps[2]:>10.3f}{max(aps[3:]):>17.3f}")
-        is_best &= aps[0] >= max(aps[1:])
+    for kind, aps in zip(KINDS, mean, strict=True):
+        print(f"{kind:<20}{aps[0]:>8.3f}{aps[1]:>12.3f}{aps[2]:>10.3f}{aps[2:].max():>17.3f}")
     estimate = f"{cleanlab_s * IMAGES / RANKED:.0f} s (estimated from {cleanlab_s:.1f} s)"
     print(f"ours: {learn_s:.1f} s to learn, {judge_s:.1f} s to judge, {peak_gb:.2f} GB; cleanlab: {estimate}")
-    sys.exit(learn_s + judge_s > BOUND_S or not is_best)
+    sys.exit(learn_s + judge_s > BOUND_S or bool((mean[:, :1] < mean[:, 1:]).any()))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from visionloop_airflow.links import base_url
 PATIENCE = timedelta(days=3)  # then the answer is no: a run that waits holds back the next one
 MOST = 50  # where a model's definition names none; tasks/return_suspects/config.py has the same
 ASKED = "approve"
-ANSWERED_MOST = f"{{{{ (ti.xcom_pull(task_ids='{ASKED}')['params_input'] or {{}}).get('most', {{most}}) }}}}"
+ANSWERED_MOST = f"{{{{ ((ti.xcom_pull(task_ids='{ASKED}') or {{}}).get('params_input') or {{}}).get('most', <most>) }}}}"
 
 
 def ask_about_suspects(model: ModelDefinition) -> Any:
@@ -38,4 +38,4 @@ def most_of(model: ModelDefinition) -> int:
 
 def answered_most(model: ModelDefinition) -> str:
     """A template: how many the person said."""
-    return ANSWERED_MOST.replace("{most}", str(most_of(model)))
+    return ANSWERED_MOST.replace("<most>", str(most_of(model)))

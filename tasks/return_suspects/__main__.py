@@ -53,8 +53,10 @@ def worth_telling(rows: list[Row], config: ReturnSuspects) -> tuple[list[Row], C
     """Those of this source that are likely enough; and why the others are not."""
     chosen, left_out = [], Counter[str]()
     for row in rows:
-        if row["source"] != config.source or row["checked_labels"] is None:
+        if row["source"] != config.source:
             left_out["of another source"] += 1
+        elif row["checked_labels"] is None:
+            left_out["in an image that came without labels of a source"] += 1
         elif row["kind"] not in config.kinds or row["score"] < config.min_score:
             left_out["of a kind or score that is not told"] += 1
         else:

@@ -3,7 +3,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import jinja2
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
@@ -250,7 +252,14 @@ def test_suspects_go_to_each_service_only_after_a_person_has_approved(orchard):
         ["missing"],
         "07",
     )
-    assert ".get('most', 20)" in config["most"]
+    for answer, most in (
+        ({"params_input": {"most": 7}}, "7"),
+        ({"params_input": {}}, "20"),
+        ({"params_input": None}, "20"),
+        (None, "20"),
+    ):
+        ti = SimpleNamespace(xcom_pull=lambda task_ids, answer=answer: answer if task_ids == "approve" else None)
+        assert jinja2.Template(config["most"]).render(ti=ti) == most
     assert DagSerialization.from_dict(DagSerialization.to_dict(dag)).dag_id == "review__trees"
 
 

@@ -152,7 +152,7 @@ def test_a_later_champion_that_sees_the_same_a_little_elsewhere_says_it_not_agai
         ({"score": 0.2}, "of a kind or score that is not told"),
         ({"kind": "spurious"}, "of a kind or score that is not told"),
         ({"source": "meadow"}, "of another source"),
-        ({"checked_labels": None}, "of another source"),
+        ({"checked_labels": None}, "in an image that came without labels of a source"),
         ({"md5": "0" * 32}, "made from another picture than the service has"),
         ({"origin": "job-1#7"}, "box is not in the batch that the image came with"),
     ],
