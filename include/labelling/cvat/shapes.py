@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
@@ -114,8 +114,8 @@ def _shape(job: Job, raw: Json) -> Shape:
         kind, box, shaped = drawings.UNREADABLE
     # shapes, tags and tracks are counted apart
     counted = "track-" if "track" in raw else "tag-" if kind == "tag" else ""
-    return replace(
-        job.like, kind=kind, class_name=job.class_of(raw), box_px=box, geometry=shaped, raw=drawings.to_json(raw),
+    return job.like._replace(
+        kind=kind, class_name=job.class_of(raw), box_px=box, geometry=shaped, raw=drawings.to_json(raw),
         annotation_id=f"{counted}{raw.get('track', raw.get('id'))}", attributes=job.attributes(raw),
     )  # fmt: skip
 
