@@ -34,6 +34,10 @@ NO_ADDRESS = "not an address on the web; expected https://…"
 T = TypeVar("T")
 
 
+class Declined(ConfigError):
+    """The service does not do what it was asked (400, 405, 409 …): with other words, or for another item, it would."""
+
+
 class Web:
     """One service, as one source asks it. `token`: the source's secret. `headers`: the connector's, for the service alone."""
 
@@ -147,7 +151,7 @@ class Web:
             raise FileNotFoundError(f"{where}: {said}")
         if not is_ours:
             raise Unavailable(f"{where}: {said}")
-        raise ConfigError(f"{where}: {said}; is `service` in the source's definition right?")
+        raise Declined(f"{where}: {said}; is `service` in the source's definition right?")
 
     def scrubbed(self, text: str) -> str:
         """What a service said, without our secrets in it."""

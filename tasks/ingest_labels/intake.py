@@ -170,6 +170,4 @@ class Bundle:
 
 
 def _delivery(item: Item, **more: Any) -> Delivery:
-    return Delivery(
-        item=item.id, name=item.called, revision=item.revision, state=item.state, updated_at=item.updated_at, **more
-    )
+    return Delivery(item=item.id, name=item.called, revision=item.revision, state=item.state, updated_at=item.updated_at, **more)

@@ -5,7 +5,10 @@ names in a project's labels may change without it. Ground-truth jobs, and replic
 are recorded as skipped: their labels would count twice. Where a task's jobs overlap, an image is in both.
 
 CVAT does not keep who drew a shape: the job's assignee stands for that, at the time when the job changed last. Tracks:
-tracks.py. The secret is a personal access token, `user:password`, or a key of /api/auth/login. Tried against server 2.73.
+tracks.py. The secret is a personal access token, `user:password`, or a key of /api/auth/login.
+
+Written from the documentation of the API, the official SDK 2.80 and the published source of the server, and tried against a
+server of our own that answers so (tests/cvat_server.py); not against a real one.
 """
 
 from __future__ import annotations
@@ -19,15 +22,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from include.errors import Unavailable
+from include.errors import ConfigError, Unavailable
 from include.labelling.connector import ServiceSettings
-from include.labelling.cvat.api import PAGE, RAW, Api
+from include.labelling.cvat.api import PAGE, RAW, Api, in_organization
 from include.labelling.cvat.give_back import return_to
 from include.labelling.cvat.shapes import Job, Json, pictures
 from include.labelling.drawings import NO_BOX
 from include.labelling.items import Item, Labelled, Objection, Picture, Refused, Shape, Status
 from include.labelling.paged import Page, complete
 from include.labelling.stamps import utc_text
+from include.labelling.web import Declined
 
 if TYPE_CHECKING:
     from include.labelling.web import Web
@@ -75,10 +79,14 @@ class Connector:
         self._guides: dict[int, str] = {}
 
     async def items(self, since: datetime | None) -> AsyncIterator[Item]:
+        is_empty = True
         async for job in complete(lambda: self._pages(since), lambda job: job["id"], lambda job: job["updated_date"]):
+            is_empty = False
             updated_at = datetime.fromisoformat(job["updated_date"])
             if since is None or updated_at >= since:
                 yield self._item(job, updated_at)
+        if is_empty and since is None:
+            await self._check_that_it_exists()
 
     async def existing(self) -> frozenset[str] | None:
         jobs = complete(lambda: self._pages(None), lambda job: job["id"], lambda job: 0)
@@ -101,7 +109,10 @@ class Connector:
 
     async def image(self, picture: Picture) -> bytes:
         job, frame = picture.address["job"], picture.address["frame"]
-        return await self.web.read(f"api/jobs/{job}/data", params={"type": "frame", "number": frame, "quality": "original"})
+        try:
+            return await self.web.read(f"api/jobs/{job}/data", params={"type": "frame", "number": frame, "quality": "original"})
+        except Declined as error:  # of one frame: its file is gone from the cloud storage behind CVAT, or it has another size now
+            raise FileNotFoundError(str(error)) from None
 
     async def give_back(self, item_id: str, said: Sequence[Objection]) -> str:
         job, originals = await self._job(int(item_id.removeprefix("job-")))
@@ -138,6 +149,18 @@ class Connector:
         if since is not None:
             rules.append({">=": [{"var": "updated_date"}, since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")]})
         return {"and": rules}
+
+    async def _check_that_it_exists(self) -> None:
+        """A list filtered by a number that does not exist is empty, and so is that of what we may not see."""
+        one = self.settings
+        places = [f"api/projects/{one.project}"] if one.project is not None else [f"api/tasks/{task}" for task in one.tasks]
+        for place in places:
+            try:
+                await self.web.ask("GET", place)
+            except FileNotFoundError:
+                raise ConfigError(
+                    f"{one.url}: no {place.removeprefix('api/')}; is its number right, and may we see it?"
+                ) from None
 
     def _check(self, jobs: list[Json]) -> None:
         one = self.settings
@@ -181,8 +204,9 @@ class Connector:
         """Of the project or task: asked once."""
         key = job.get("project_id") or ("task", job["task_id"])
         if key not in self._labels:
+            scope = in_organization(job)
             self._labels[key] = await self.api.every(
-                "api/labels", lambda client, page: client.labels_api.list(job_id=job["id"], page=page, page_size=PAGE, **RAW)
+                "api/labels", lambda client, page: client.labels_api.list(page=page, **scope, **RAW)
             )
         return self._labels[key]
 
