@@ -13,19 +13,18 @@ server of our own that answers so (tests/cvat_server.py); not against a real one
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from include.errors import ConfigError, Unavailable
-from include.labelling.connector import ServiceSettings
 from include.labelling.cvat.api import PAGE, RAW, Api, in_organization
 from include.labelling.cvat.give_back import return_to
+from include.labelling.cvat.settings import Settings
 from include.labelling.cvat.shapes import Job, Json, pictures
 from include.labelling.drawings import NO_BOX
 from include.labelling.items import Item, Labelled, Objection, Picture, Refused, Shape, Status
@@ -36,36 +35,7 @@ from include.labelling.web import Declined
 if TYPE_CHECKING:
     from include.labelling.web import Web
 
-
-class Finished(BaseModel):
-    """When a job is finished work: at one of these stages, in one of these states."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    stages: tuple[Literal["annotation", "validation", "acceptance"], ...] = ("acceptance",)
-    states: tuple[Literal["new", "in progress", "completed", "rejected"], ...] = ("completed",)
-
-
-class Settings(ServiceSettings):
-    """Of which project, or of which tasks, and what counts as finished. `annotators` are compared with a job's assignee."""
-
-    project: int | None = Field(default=None, description="its number, as in the address /projects/3")
-    tasks: tuple[int, ...] = Field(default=(), description="numbers of single tasks, instead of a project")
-    finished: Finished = Finished()
-    job_types: tuple[Literal["annotation", "replica"], ...] = Field(
-        default=("annotation",), description="replica: each annotator's own copy in a consensus task, to compare them"
-    )
-    assignee_is: Literal["annotator", "reviewer"] = Field(
-        default="annotator", description="of a finished job: reviewer, where the team hands a job over to who reviews it"
-    )
-
-    @model_validator(mode="after")
-    def _is_of_something(self) -> Self:
-        if (self.project is None) == (not self.tasks):
-            raise ValueError("expected `project` or `tasks`, and not both")
-        if self.annotators is not None and self.assignee_is == "reviewer":
-            raise ValueError("`annotators` cannot be told where the assignee is the reviewer")
-        return self
+__all__ = ["Connector", "Settings"]
 
 
 class Connector:
@@ -77,6 +47,7 @@ class Connector:
         self.settings, self.web, self.api = settings, web, Api(web)
         self._labels: dict[Any, tuple[list[Json], bytes]] = {}
         self._guides: dict[int, str] = {}
+        self._asking = asyncio.Lock()  # of what many jobs want at once, and one answer serves
 
     async def items(self, since: datetime | None) -> AsyncIterator[Item]:
         is_empty = True
@@ -203,20 +174,22 @@ class Connector:
     async def _labels_of(self, job: Json) -> tuple[list[Json], bytes]:
         """Of the project or task: asked once."""
         key = job.get("project_id") or ("task", job["task_id"])
-        if key not in self._labels:
-            scope = in_organization(job)
-            self._labels[key] = await self.api.every(
-                "api/labels", lambda client, page: client.labels_api.list(page=page, **scope, **RAW)
-            )
+        async with self._asking:
+            if key not in self._labels:
+                scope = in_organization(job)
+                self._labels[key] = await self.api.every(
+                    "api/labels", lambda client, page: client.labels_api.list(page=page, **scope, **RAW)
+                )
         return self._labels[key]
 
     async def _guideline(self, job: Json) -> str | None:
         guide = job.get("guide_id")
         if self.settings.guideline is not None or guide is None:
             return self.settings.guideline
-        if guide not in self._guides:
-            found, _ = await self.api.ask(f"api/guides/{guide}", lambda client: client.guides_api.retrieve(guide, **RAW))
-            self._guides[guide] = f"guide {guide} of {found['updated_date']}"
+        async with self._asking:
+            if guide not in self._guides:
+                found, _ = await self.api.ask(f"api/guides/{guide}", lambda client: client.guides_api.retrieve(guide, **RAW))
+                self._guides[guide] = f"guide {guide} of {found['updated_date']}"
         return self._guides[guide]
 
 
