@@ -1,7 +1,7 @@
 """Claim: 100,000 boxes are taken in from Label Studio and from CVAT in bounded memory, and after 1% changed the cost is about 1%.
 
-How: a local server shaped as each service (benchmarks/label_services): 5,000 images of 20 boxes. The step ingest_labels as Airflow
-runs it, a process with a folder as its store: all; nothing new (what starting Python and reading the ledger cost); 1% of the tasks
+How: a local server shaped as each service (benchmarks/label_services): 5,000 images of 20 boxes. ingest_labels as Airflow runs
+it, a process with a folder as its store: all; nothing new (what starting Python and reading the ledger cost); 1% of the tasks
 or jobs changed. Requests and bytes are the server's, memory is the peak of the step. Half as much is taken in too: what memory
 grows by. No peer: neither SDK keeps a ledger.
 
