@@ -27,22 +27,22 @@ OURS = """
 import asyncio, sys, time
 from datetime import UTC, datetime
 from pathlib import Path
-import pandas  # pyarrow would import it at the first column: two seconds that are no part of the work
-import pyarrow as pa
-from include.artifacts.tables import ANNOTATIONS, IMAGES, to_parquet
+import pandas  # pyarrow imports it at the first column: no part of the work, as datumaro's imports are none
+from include.artifacts.tables import to_parquet
 from include.labelling.files.coco import read_coco
 from include.labelling.items import Item
-from tasks.ingest_labels.rows import annotation_rows, image_row
+from tasks.ingest_labels.rows import AnnotationTable, ImageTable, image_row
 began = time.perf_counter()
 labelled = read_coco(Path(sys.argv[1]).read_bytes())
 item = Item("d1", "1", "finished", "delivered", datetime.now(UTC))
-images = pa.Table.from_pylist([image_row("trees", item, one) for one in labelled.pictures], IMAGES)
-rows = list(annotation_rows("trees", item, labelled))
+images, annotations = ImageTable(), AnnotationTable("trees")
+images.add(image_row("trees", item, one) for one in labelled.pictures)
+annotations.add(item, labelled)
+tables = images.table(), annotations.table()
 rows_s = time.perf_counter() - began
-annotations = pa.Table.from_pylist(rows, ANNOTATIONS)
-to_parquet(images), to_parquet(annotations)
+files = [to_parquet(one) for one in tables]
 took = time.perf_counter() - began
-found = images.num_rows, annotations.num_rows
+found = [one.num_rows for one in tables]
 """
 THEIRS = """
 import sys, time
@@ -71,7 +71,7 @@ def write_coco(path: Path) -> None:
     annotations = [_annotation(n, chance) for n in range(1, ANNOTATIONS + 1)]
     categories = [{"supercategory": "thing", "id": n, "name": f"class {n}"} for n in range(1, CLASSES + 1)]
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}, separators=(",", ": ")))
     for split in path.parents[1], path.parents[1] / "images" / "val2017":
         split.mkdir(parents=True, exist_ok=True)
 

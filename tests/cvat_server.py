@@ -96,6 +96,8 @@ class Cvat(Service):
                 return self._of_job(request, int(number), rest)
             case "GET", ["labels"]:
                 return self._page(request, self.labels)
+            case "GET", ["projects", "3"]:
+                return answer({"id": 3, "name": "trees", "organization": None})
             case "GET", ["guides", number]:
                 return answer({"id": int(number), "project_id": 3, "updated_date": "2026-11-01T00:00:00Z", "markdown": "#"})
             case _, ["issues" | "comments", *_]:

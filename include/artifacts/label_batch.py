@@ -15,7 +15,7 @@ class Delivery(Frozen):
 
     `original`: what came; of a service, the answers of the whole batch, a gzipped JSON line each ({"item", "answer"}). `refused`
     says why nothing of it could be read, `problems` what could not. `is_gone`: it was deleted at the source, and its labels stand
-    no more.
+    no more. `sender`, `sent_at`: of a delivered archive, as the note beside it says.
     """
 
     item: str
@@ -29,6 +29,8 @@ class Delivery(Frozen):
     refused: str | None = None
     problems: tuple[str, ...] = ()
     is_gone: bool = False
+    sender: str | None = None
+    sent_at: str | None = None
 
 
 class Agreed(Frozen):

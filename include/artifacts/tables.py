@@ -154,9 +154,13 @@ def table_of(rows: Iterable[Sequence[Any]], schema: pa.Schema) -> pa.Table:
     """From rows with their values in the order of the schema. A million of them never are in memory as Python objects."""
     waiting, parts = iter(rows), []
     while some := list(islice(waiting, AT_ONCE)):
-        columns = [pa.array(column, field.type) for column, field in zip(zip(*some, strict=True), schema, strict=True)]
-        parts.append(pa.Table.from_arrays(columns, schema=schema))
+        parts.append(table_of_columns(zip(*some, strict=True), schema))
     return pa.concat_tables(parts).combine_chunks() if parts else schema.empty_table()
+
+
+def table_of_columns(columns: Iterable[Sequence[Any]], schema: pa.Schema) -> pa.Table:
+    """From the values of each column, in the order of the schema."""
+    return pa.Table.from_arrays([pa.array(one, field.type) for one, field in zip(columns, schema, strict=True)], schema=schema)
 
 
 def rows_of(table: pa.Table, *columns: str) -> Iterator[tuple[Any, ...]]:

@@ -12,6 +12,9 @@ from include.labelling.connector import ServiceKind, settings_of
 FileKind = Literal["coco", "yolo", "voc", "cvat_xml", "datumaro", "imagenet"]
 SourceKind = Literal[FileKind, ServiceKind]
 
+# each look at Labelbox is an export job that its servers run: its API documents no cheaper list of what changed
+EVERY_S = {"labelbox": 300.0}
+
 
 class SourceDefinition(Definition):
     """A labelling service's project (`service`), or a bucket prefix into which deliveries are put (`prefix`)."""
@@ -22,7 +25,11 @@ class SourceDefinition(Definition):
     kind: SourceKind
     prefix: str | None = Field(default=None, pattern=r"[^/]", description="files: key prefix below the store, e.g. inbox/trees")
     service: Section | None = Field(default=None, description="services: see include/labelling/<kind>/connector.py")
-    poll_every_s: float = Field(default=60, gt=0)
+    poll_every_s: float = Field(
+        default_factory=lambda said: EVERY_S.get(said.get("kind"), 60.0),
+        gt=0,
+        description="seconds between two looks at the source",
+    )
     sweep: str = Field(default="30 1 * * *", description="cron: list the source even if no event came")
     min_new_images: int = Field(default=1, ge=1, description="a run starts when so many images wait to be taken in …")
     max_wait_s: float = Field(default=3600, ge=0, description="… or when the first of them has waited so long")

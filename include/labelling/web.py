@@ -1,8 +1,9 @@
 """A labelling service over HTTP: asked again where that helps, never shown a secret of another, never logged with its query.
 
 Asked again: no answer, a body cut short, JSON that ends early, 429 (after its Retry-After) and 5xx; with growing, random waits,
-until `patience_s` is over. A host that stayed silent for so long has one try at a time from then on, until it answers. 401 is
-asked again once if the connector can renew its token.
+until `patience_s` is over. A host that stayed silent for so long has one try at a time from then on, until it answers; after
+SILENCES of them it is asked once a minute, and all else that lies there fails at once: thousands of pictures may. 401 is asked
+again once if the connector can renew its token.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from functools import cache
 from types import TracebackType
@@ -29,9 +31,15 @@ logging.getLogger("httpcore").setLevel(logging.WARNING)
 ANSWER_BYTES_MAX = 512 * 2**20  # an export of a whole project; more is a mistake or an attack
 LIMITS = httpx.Limits(max_connections=8)
 REDIRECTS = 5
+SILENCES, LOOK_AGAIN_S = 3, 60.0
 NO_ADDRESS = "not an address on the web; expected https://…"
 
 T = TypeVar("T")
+Origin = tuple[str, str, int | None] | None
+
+
+class Declined(ConfigError):
+    """The service does not do what it was asked (400, 405, 409 …): with other words, or for another item, it would."""
 
 
 class Web:
@@ -46,7 +54,7 @@ class Web:
         self.renew: Callable[[], Awaitable[bool]] | None = None  # the connector's: True if it has another token now
         self.requests = 0
         self._origins = {origin(self.url)}
-        self._silent: set[tuple[str, str, int | None] | None] = set()  # for all our patience: thousands of pictures may lie there
+        self._silent: dict[Origin, tuple[int, float]] = {}  # how often in turn, for all our patience, and when it was asked last
         self._client = httpx.AsyncClient(timeout=timeout_s, limits=LIMITS, transport=transport, verify=_trust())
 
     async def __aenter__(self) -> Self:
@@ -84,15 +92,21 @@ class Web:
 
     async def patiently(self, url: str, once: Callable[[], Awaitable[T]]) -> T:
         """What `once` gives, tried again while another try may better it: also for the client that a service brings along."""
-        host, patience_s = origin(url), 0 if origin(url) in self._silent else self.patience_s
+        host = origin(url)
+        silences, asked_at = self._silent.get(host, (0, 0.0))
+        patience_s = 0 if silences else self.patience_s
+        if silences >= SILENCES:
+            if (now := time.monotonic()) - asked_at < LOOK_AGAIN_S:
+                raise Unavailable(f"{shown(url)}: not asked: its host was silent {silences} times in turn")
+            self._silent[host] = (silences, now)  # ours is the one try; the others need not wait for it
         try:
             async for attempt in asking(shown(url), patience_s):
                 with attempt:
                     found = await once()
-                    self._silent.discard(host)
+                    self._silent.pop(host, None)
                     return found
         except (AskAgain, *PASSING) as error:
-            self._silent.add(host)
+            self._silent[host] = (self._silent.get(host, (0, 0.0))[0] + 1, time.monotonic())
             why = str(error) or type(error).__name__
             raise Unavailable(f"{shown(url)}: {why}; asked for {patience_s:g} s. Is the service up, and `url` right?") from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
@@ -147,7 +161,7 @@ class Web:
             raise FileNotFoundError(f"{where}: {said}")
         if not is_ours:
             raise Unavailable(f"{where}: {said}")
-        raise ConfigError(f"{where}: {said}; is `service` in the source's definition right?")
+        raise Declined(f"{where}: {said}; is `service` in the source's definition right?")
 
     def scrubbed(self, text: str) -> str:
         """What a service said, without our secrets in it."""

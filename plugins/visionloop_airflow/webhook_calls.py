@@ -35,6 +35,11 @@ class CallCounts:
         self._timer: threading.Timer | None = None
         self._written_at = float("-inf")
 
+    def say_ready(self) -> None:
+        """That this process takes calls, and has counted none yet."""
+        stats.gauge("visionloop.webhooks.ready", 1)
+        self.write()
+
     def note(self, source: str | None, outcome: Outcome, why: str = "") -> None:
         """`source`: None unless it exists, so a stranger cannot make up names. `why`: for the log, in our own words."""
         name = source or NO_SOURCE

@@ -17,6 +17,7 @@ from include.versions.publish import describe
 from include.versions.stay_put import read_places
 from tasks.build_dataset.config import BuildDataset
 from tasks.build_dataset.merge import Checked, check_classes, leave_out, merge
+from tasks.build_dataset.stale import in_order, without_stale
 
 
 def build_next(step: StepRun[BuildDataset]) -> DatasetVersion | None:
@@ -30,7 +31,7 @@ def build_next(step: StepRun[BuildDataset]) -> DatasetVersion | None:
         known = f"{parent.label} has them all" if parent else "there are none"
         raise NothingToDo(f"no checked labels that are new to dataset {config.name}: {known}")
     before = Contents.read(step.content, parent) if parent else Contents.empty()
-    checked = [_checked(step, card) for card in fresh]
+    checked = [without_stale(step, _checked(step, card), card, parent, before) for card in fresh]
     check_classes(checked, before, config.classes)
     places = read_places(step.content, [parent.images_table, parent.left_table] if parent else [])
     after = leave_out(merge(before, checked, config.split.by_split, places), config.leave_out)
@@ -48,7 +49,7 @@ def build_next(step: StepRun[BuildDataset]) -> DatasetVersion | None:
 
 
 def _fresh_labels(step: StepRun[BuildDataset], parent: DatasetVersion | None) -> list[CheckedLabels]:
-    """Cards that the parent has not, in the order in which they were made. Cards it has are not read again."""
+    """Cards that the parent has not, in the order in which their batches were made. Cards it has are not read again."""
     had = set(parent.checked_labels if parent else ())
     fresh: dict[str, CheckedLabels] = {}
     for folder in step.addresses["labels"].split(","):
@@ -57,7 +58,7 @@ def _fresh_labels(step: StepRun[BuildDataset], parent: DatasetVersion | None) ->
                 card = step.card_at("labels", CheckedLabels, entry.key)
                 if card.standing_address not in had:
                     fresh[card.standing_address] = card
-    return sorted(fresh.values(), key=lambda card: (card.made_by.ended_at, card.standing_address))
+    return in_order(step, fresh.values())
 
 
 def _checked(step: StepRun[BuildDataset], card: CheckedLabels) -> Checked:

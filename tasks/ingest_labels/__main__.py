@@ -26,10 +26,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
-import pyarrow as pa
-
 from include.artifacts import LabelBatch
-from include.artifacts.tables import ANNOTATIONS, IMAGES, to_parquet
+from include.artifacts.tables import to_parquet
 from include.errors import BadInputError, NothingToDo
 from include.labelling.ledger import Cursor, Ledger
 from include.labelling.sources import open_source, web_for
@@ -52,9 +50,8 @@ def ingest(step: StepRun[IngestLabels]) -> LabelBatch:
         if swept.cursor is not None:
             ledger.move_cursor(swept.cursor)
         raise NothingToDo(f"nothing new at {_place(step.config)}; {len(ledger.batches)} batches are in the ledger")
-    rows, agreement = consensus(intake.images, intake.annotations, step.config)
-    images = pa.Table.from_pylist(intake.images, IMAGES)
-    annotations = pa.Table.from_pylist(rows, ANNOTATIONS)
+    images = intake.images.table()
+    annotations, agreement = consensus(images, intake.annotations.table(), step.config)
     batch = step.card(
         LabelBatch,
         source=step.config.source,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,12 +54,15 @@ class Drawn:
         return len(self.row)
 
 
-def sittings(images: Sequence[Row], annotations: Sequence[Row], labelled_apart: bool) -> list[Sitting]:
-    """Pictures with two people or more, in the order of the images. `labelled_apart`: as in the step's configuration."""
+def sittings(images: Sequence[Row], drew: Iterable[tuple[str | None, str | None]], labelled_apart: bool) -> list[Sitting]:
+    """Pictures with two people or more, in the order of the images.
+
+    `drew`: image_key and person of the annotations. `labelled_apart`: as in the step's configuration.
+    """
     drawers: dict[str, set[str]] = defaultdict(set)
-    for row in annotations:
-        if row["annotator"] is not None and row["image_key"] is not None:
-            drawers[row["image_key"]].add(row["annotator"])
+    for key, person in drew:
+        if person is not None and key is not None:
+            drawers[key].add(person)
     of_bytes: dict[str, list[Row]] = defaultdict(list)
     for image in images:
         if image.get("md5") is not None:

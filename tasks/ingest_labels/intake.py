@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from include.artifacts import Delivery
 from include.errors import Unavailable
 from include.labelling.connector import Connector
 from include.labelling.items import Item, Labelled, Picture, Refused
 from include.storage import ContentStore
-from tasks.ingest_labels.rows import Row, annotation_rows, image_row
+from tasks.ingest_labels.rows import AnnotationTable, ImageTable, Row, image_row
 
 log = logging.getLogger("ingest_labels")
 LOG_EVERY_S = 30
+AHEAD = 4  # items begun for each that may be fetched at once: one that is slow holds up few
 
 
 @dataclass
@@ -28,11 +32,11 @@ class Intake:
     `left`: what could not be had now, and waits: an item is taken in with all its images or not at all.
     """
 
+    images: ImageTable
+    annotations: AnnotationTable
     items: list[Item] = field(default_factory=list)
     left: list[Item] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
-    images: list[Row] = field(default_factory=list)
-    annotations: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -48,46 +52,62 @@ class _Taken:
 
 
 class Intaker:
-    """Takes in items of one source, `parallel` items and images at once."""
+    """Takes in items of one source, `parallel` items and images at once. Few items are in memory as objects at any time."""
 
     def __init__(self, content: ContentStore, connector: Connector, source: str, parallel: int) -> None:
-        self.content, self.connector, self.source = content, connector, source
+        self.content, self.connector, self.source, self.parallel = content, connector, source, parallel
         self._slots, self._said, self._count = asyncio.Semaphore(parallel), time.monotonic(), 0
 
     async def take_in(self, items: Sequence[Item], is_service: bool) -> Intake:
         """Raises Unavailable if nothing of any of them can be had: nothing is written then that a reader would see."""
         gone = [item for item in items if item.status == "gone"]
-        tasks = [(item, asyncio.create_task(self._one(item))) for item in items if item.status != "gone"]
-        try:
-            answers = [(item, await task) for item, task in tasks]
-        finally:
-            for _, task in tasks:
-                task.cancel()
-        taken = [(item, one) for item, one in answers if isinstance(one, _Taken)]
-        failed = [(item, one) for item, one in answers if isinstance(one, Unavailable)]
-        if failed and not taken and not gone:
-            raise Unavailable(f"none of {len(failed)} items could be taken in; {failed[0][0].id}: {failed[0][1]}")
-        bundle = self._bundle(taken) if is_service else None
-        intake = Intake(items=[item for item, _ in taken] + gone, left=[item for item, _ in failed])
-        for item, one in taken:
-            annotations = list(annotation_rows(self.source, item, one.labelled)) if one.labelled else []
-            intake.images += one.images
-            intake.annotations += annotations
-            original = bundle or (None if one.original is None else self.content.put(one.original))
-            intake.deliveries.append(
-                Delivery(
-                    item=item.id, name=item.called, revision=item.revision, state=item.state,
-                    updated_at=item.updated_at, original=original, images=len(one.images), annotations=len(annotations),
-                    refused=one.refused and str(one.refused), problems=one.labelled.problems if one.labelled else (),
-                )
-            )  # fmt: skip
-        intake.deliveries += [
-            Delivery(
-                item=item.id, name=item.called, revision=item.revision, state=item.state, updated_at=item.updated_at, is_gone=True
-            )
-            for item in gone
-        ]
+        intake, bundle = Intake(ImageTable(), AnnotationTable(self.source)), Bundle() if is_service else None
+        why: Unavailable | None = None
+        async for item, one in self._answers([item for item in items if item.status != "gone"]):
+            if isinstance(one, _Taken):
+                self._add(intake, item, one, bundle)
+            elif one is not None:
+                intake.left.append(item)
+                why = why or one
+        if why is not None and not intake.items and not gone:
+            raise Unavailable(f"none of {len(intake.left)} items could be taken in; {intake.left[0].id}: {why}")
+        if bundle is not None:
+            original = self.content.put(bundle.packed())
+            intake.deliveries = [one.model_copy(update={"original": original}) for one in intake.deliveries]
+        intake.items += gone
+        intake.deliveries += [_delivery(item, is_gone=True) for item in gone]
         return intake
+
+    async def _answers(self, items: Sequence[Item]) -> AsyncIterator[tuple[Item, _Taken | Unavailable | None]]:
+        """In their order; few ahead of the one that is waited for, so that they need not all be remembered."""
+        waiting: deque[tuple[Item, asyncio.Task[_Taken | Unavailable | None]]] = deque()
+        try:
+            for item in items:
+                waiting.append((item, asyncio.create_task(self._one(item))))
+                if len(waiting) >= AHEAD * self.parallel:
+                    yield waiting[0][0], await waiting[0][1]
+                    waiting.popleft()
+            while waiting:
+                yield waiting[0][0], await waiting[0][1]
+                waiting.popleft()
+        finally:
+            for _, task in waiting:
+                task.cancel()
+
+    def _add(self, intake: Intake, item: Item, one: _Taken, bundle: Bundle | None) -> None:
+        count = intake.annotations.add(item, one.labelled) if one.labelled else 0
+        intake.images.add(one.images)
+        intake.items.append(item)
+        if bundle is not None:
+            bundle.add(item, one.original)
+        original = self.content.put(one.original) if bundle is None and one.original is not None else None
+        said = {"sender": one.labelled.sender, "sent_at": one.labelled.sent_at} if one.labelled else {}
+        intake.deliveries.append(
+            _delivery(
+                item, original=original, images=len(one.images), annotations=count, refused=one.refused and str(one.refused),
+                problems=one.labelled.problems if one.labelled else (), **said,
+            )
+        )  # fmt: skip
 
     async def _one(self, item: Item) -> _Taken | Unavailable | None:
         """None for what went away since it was listed; Unavailable where a host did not answer, for all our patience."""
@@ -132,11 +152,22 @@ class Intaker:
             log.info("%s: %d images so far", self.source, self._count)
         return row
 
-    def _bundle(self, taken: Sequence[tuple[Item, _Taken]]) -> str:
-        """What the service answered, all items in one object: a hundred thousand small ones take minutes to write."""
-        lines = [
-            json.dumps({"item": item.id, "answer": one.original.decode("utf-8", "replace")}).encode()
-            for item, one in taken
-            if one.original is not None
-        ]
-        return self.content.put(gzip.compress(b"\n".join(lines), mtime=0))
+
+class Bundle:
+    """What a service answered, all items in one object: a hundred thousand small ones take minutes to write."""
+
+    def __init__(self) -> None:
+        self._bytes = io.BytesIO()
+        self._lines = gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=self._bytes, mtime=0)
+
+    def add(self, item: Item, answer: bytes | None) -> None:
+        if answer is not None:
+            self._lines.write(json.dumps({"item": item.id, "answer": answer.decode("utf-8", "replace")}).encode() + b"\n")
+
+    def packed(self) -> bytes:
+        self._lines.close()
+        return self._bytes.getvalue()
+
+
+def _delivery(item: Item, **more: Any) -> Delivery:
+    return Delivery(item=item.id, name=item.called, revision=item.revision, state=item.state, updated_at=item.updated_at, **more)

@@ -1,4 +1,7 @@
-"""Rows of the batch's two tables (include/artifacts/tables.py) from what a connector handed over."""
+"""The batch's two tables (include/artifacts/tables.py) from what a connector handed over, as they grow.
+
+Of each, at most AT_ONCE rows and one item are Python objects at a time.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,22 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import pyarrow as pa
+
+from include.artifacts.tables import ANNOTATIONS, AT_ONCE, IMAGES, table_of_columns
 from include.labelling.items import Item, Labelled, Picture, Shape
 
 Row = dict[str, Any]
 
 
+def image_key(source: str, item: Item, picture: Picture) -> str:
+    return f"{source}/{item.called}/{picture.name}"
+
+
 def image_row(source: str, item: Item, picture: Picture) -> Row:
     """Without the file: `md5` and `size_bytes`, or why it is missing, are added when it is read."""
     return {
-        "image_key": f"{source}/{item.called}/{picture.name}",
+        "image_key": image_key(source, item, picture),
         "missing": picture.missing,
         "width_px": picture.width_px,
         "height_px": picture.height_px,
@@ -25,39 +35,59 @@ def image_row(source: str, item: Item, picture: Picture) -> Row:
     }
 
 
-def annotation_rows(source: str, item: Item, labelled: Labelled) -> Iterable[Row]:
-    """Numbered through the item, strays last."""
-    number = 0
-    for picture in labelled.pictures:
-        for shape in picture.shapes:
-            yield _row(item, number, shape, f"{source}/{item.called}/{picture.name}")
-            number += 1
-    for shape in labelled.strays:
-        yield _row(item, number, shape, None)
-        number += 1
+class ImageTable:
+    """Of rows by name; what a row does not name is null."""
+
+    def __init__(self) -> None:
+        self._parts, self._rows = [IMAGES.empty_table()], list[Row]()
+
+    def add(self, rows: Iterable[Row]) -> None:
+        self._rows += rows
+        if len(self._rows) >= AT_ONCE:
+            self._pack()
+
+    def table(self) -> pa.Table:
+        self._pack()
+        return pa.concat_tables(self._parts)
+
+    def _pack(self) -> None:
+        self._parts.append(table_of_columns([[row.get(name) for row in self._rows] for name in IMAGES.names], IMAGES))
+        self._rows = []
 
 
-def _row(item: Item, number: int, shape: Shape, image_key: str | None) -> Row:
-    x, y, width, height = shape.box_px
-    return {
-        "annotation_key": f"{item.called}#{number}",
-        "annotation_id": shape.annotation_id,
-        "image_key": image_key,
-        "image_id": shape.image_id,
-        "shape": shape.kind,
-        "class_name": shape.class_name,
-        "x_px": x,
-        "y_px": y,
-        "width_px": width,
-        "height_px": height,
-        "geometry": shape.geometry,
-        "is_crowd": shape.is_crowd,
-        "annotator": shape.annotator,
-        "reviewer": shape.reviewer,
-        "job": shape.job,
-        "drawn_at": shape.drawn_at,
-        "reviewed_at": shape.reviewed_at,
-        "guideline": shape.guideline,
-        "attributes": shape.attributes,
-        "raw": shape.raw,
-    }
+class AnnotationTable:
+    """Of shapes, which become columns as they are: a row of its own for each takes twice the time."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._parts = [ANNOTATIONS.empty_table()]
+        self._keys, self._image_keys, self._shapes = list[str](), list[str | None](), list[Shape]()
+
+    def add(self, item: Item, labelled: Labelled) -> int:
+        """How many they are. They are numbered through the item, strays last."""
+        before = len(self._shapes)
+        for picture in labelled.pictures:
+            self._shapes += picture.shapes
+            self._image_keys += [image_key(self.source, item, picture)] * len(picture.shapes)
+        self._shapes += labelled.strays
+        self._image_keys += [None] * len(labelled.strays)
+        count = len(self._shapes) - before
+        self._keys += [f"{item.called}#{number}" for number in range(count)]
+        if len(self._shapes) >= AT_ONCE:
+            self._pack()
+        return count
+
+    def table(self) -> pa.Table:
+        self._pack()
+        return pa.concat_tables(self._parts)
+
+    def _pack(self) -> None:
+        """`conflict` is decided later."""
+        for start in range(0, len(self._shapes), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            columns: dict[str, Any] = dict(zip(Shape._fields, zip(*self._shapes[some], strict=True), strict=True))
+            columns |= zip(("x_px", "y_px", "width_px", "height_px"), zip(*columns["box_px"], strict=True), strict=True)
+            columns |= {"annotation_key": self._keys[some], "image_key": self._image_keys[some], "shape": columns["kind"]}
+            columns |= {"conflict": [None] * len(columns["kind"])}
+            self._parts.append(table_of_columns([columns[name] for name in ANNOTATIONS.names], ANNOTATIONS))
+        self._keys, self._image_keys, self._shapes = [], [], []

@@ -33,6 +33,12 @@ def authorization(token: str) -> str:
     return f"Token {token}" if re.fullmatch(r"[0-9a-f]{40}", token) else f"Bearer {token}"
 
 
+def in_organization(job: dict[str, Any]) -> dict[str, Any]:
+    """The words of a listing of what belongs to a job: without the organization's number, some servers list nothing of it."""
+    scope = {"job_id": job["id"], "page_size": PAGE}
+    return scope if job.get("organization") is None else scope | {"org_id": job["organization"]}
+
+
 class Api:
     """One CVAT server."""
 

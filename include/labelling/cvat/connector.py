@@ -5,63 +5,37 @@ names in a project's labels may change without it. Ground-truth jobs, and replic
 are recorded as skipped: their labels would count twice. Where a task's jobs overlap, an image is in both.
 
 CVAT does not keep who drew a shape: the job's assignee stands for that, at the time when the job changed last. Tracks:
-tracks.py. The secret is a personal access token, `user:password`, or a key of /api/auth/login. Tried against server 2.73.
+tracks.py. The secret is a personal access token, `user:password`, or a key of /api/auth/login.
+
+Written from the documentation of the API, the official SDK 2.80 and the published source of the server, and tried against a
+server of our own that answers so (tests/cvat_server.py); not against a real one.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from include.errors import Unavailable
-from include.labelling.connector import ServiceSettings
-from include.labelling.cvat.api import PAGE, RAW, Api
+from include.errors import ConfigError, Unavailable
+from include.labelling.cvat.api import PAGE, RAW, Api, in_organization
 from include.labelling.cvat.give_back import return_to
+from include.labelling.cvat.settings import Settings
 from include.labelling.cvat.shapes import Job, Json, pictures
 from include.labelling.drawings import NO_BOX
 from include.labelling.items import Item, Labelled, Objection, Picture, Refused, Shape, Status
 from include.labelling.paged import Page, complete
 from include.labelling.stamps import utc_text
+from include.labelling.web import Declined
 
 if TYPE_CHECKING:
     from include.labelling.web import Web
 
-
-class Finished(BaseModel):
-    """When a job is finished work: at one of these stages, in one of these states."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    stages: tuple[Literal["annotation", "validation", "acceptance"], ...] = ("acceptance",)
-    states: tuple[Literal["new", "in progress", "completed", "rejected"], ...] = ("completed",)
-
-
-class Settings(ServiceSettings):
-    """Of which project, or of which tasks, and what counts as finished. `annotators` are compared with a job's assignee."""
-
-    project: int | None = Field(default=None, description="its number, as in the address /projects/3")
-    tasks: tuple[int, ...] = Field(default=(), description="numbers of single tasks, instead of a project")
-    finished: Finished = Finished()
-    job_types: tuple[Literal["annotation", "replica"], ...] = Field(
-        default=("annotation",), description="replica: each annotator's own copy in a consensus task, to compare them"
-    )
-    assignee_is: Literal["annotator", "reviewer"] = Field(
-        default="annotator", description="of a finished job: reviewer, where the team hands a job over to who reviews it"
-    )
-
-    @model_validator(mode="after")
-    def _is_of_something(self) -> Self:
-        if (self.project is None) == (not self.tasks):
-            raise ValueError("expected `project` or `tasks`, and not both")
-        if self.annotators is not None and self.assignee_is == "reviewer":
-            raise ValueError("`annotators` cannot be told where the assignee is the reviewer")
-        return self
+__all__ = ["Connector", "Settings"]
 
 
 class Connector:
@@ -73,12 +47,17 @@ class Connector:
         self.settings, self.web, self.api = settings, web, Api(web)
         self._labels: dict[Any, tuple[list[Json], bytes]] = {}
         self._guides: dict[int, str] = {}
+        self._asking = asyncio.Lock()  # of what many jobs want at once, and one answer serves
 
     async def items(self, since: datetime | None) -> AsyncIterator[Item]:
+        is_empty = True
         async for job in complete(lambda: self._pages(since), lambda job: job["id"], lambda job: job["updated_date"]):
+            is_empty = False
             updated_at = datetime.fromisoformat(job["updated_date"])
             if since is None or updated_at >= since:
                 yield self._item(job, updated_at)
+        if is_empty and since is None:
+            await self._check_that_it_exists()
 
     async def existing(self) -> frozenset[str] | None:
         jobs = complete(lambda: self._pages(None), lambda job: job["id"], lambda job: 0)
@@ -101,7 +80,10 @@ class Connector:
 
     async def image(self, picture: Picture) -> bytes:
         job, frame = picture.address["job"], picture.address["frame"]
-        return await self.web.read(f"api/jobs/{job}/data", params={"type": "frame", "number": frame, "quality": "original"})
+        try:
+            return await self.web.read(f"api/jobs/{job}/data", params={"type": "frame", "number": frame, "quality": "original"})
+        except Declined as error:  # of one frame: its file is gone from the cloud storage behind CVAT, or it has another size now
+            raise FileNotFoundError(str(error)) from None
 
     async def give_back(self, item_id: str, said: Sequence[Objection]) -> str:
         job, originals = await self._job(int(item_id.removeprefix("job-")))
@@ -138,6 +120,18 @@ class Connector:
         if since is not None:
             rules.append({">=": [{"var": "updated_date"}, since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")]})
         return {"and": rules}
+
+    async def _check_that_it_exists(self) -> None:
+        """A list filtered by a number that does not exist is empty, and so is that of what we may not see."""
+        one = self.settings
+        places = [f"api/projects/{one.project}"] if one.project is not None else [f"api/tasks/{task}" for task in one.tasks]
+        for place in places:
+            try:
+                await self.web.ask("GET", place)
+            except FileNotFoundError:
+                raise ConfigError(
+                    f"{one.url}: no {place.removeprefix('api/')}; is its number right, and may we see it?"
+                ) from None
 
     def _check(self, jobs: list[Json]) -> None:
         one = self.settings
@@ -180,19 +174,22 @@ class Connector:
     async def _labels_of(self, job: Json) -> tuple[list[Json], bytes]:
         """Of the project or task: asked once."""
         key = job.get("project_id") or ("task", job["task_id"])
-        if key not in self._labels:
-            self._labels[key] = await self.api.every(
-                "api/labels", lambda client, page: client.labels_api.list(job_id=job["id"], page=page, page_size=PAGE, **RAW)
-            )
+        async with self._asking:
+            if key not in self._labels:
+                scope = in_organization(job)
+                self._labels[key] = await self.api.every(
+                    "api/labels", lambda client, page: client.labels_api.list(page=page, **scope, **RAW)
+                )
         return self._labels[key]
 
     async def _guideline(self, job: Json) -> str | None:
         guide = job.get("guide_id")
         if self.settings.guideline is not None or guide is None:
             return self.settings.guideline
-        if guide not in self._guides:
-            found, _ = await self.api.ask(f"api/guides/{guide}", lambda client: client.guides_api.retrieve(guide, **RAW))
-            self._guides[guide] = f"guide {guide} of {found['updated_date']}"
+        async with self._asking:
+            if guide not in self._guides:
+                found, _ = await self.api.ask(f"api/guides/{guide}", lambda client: client.guides_api.retrieve(guide, **RAW))
+                self._guides[guide] = f"guide {guide} of {found['updated_date']}"
         return self._guides[guide]
 
 

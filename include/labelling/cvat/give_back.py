@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from typing import Any
 
-from include.labelling.cvat.api import PAGE, RAW, Api
+from include.labelling.cvat.api import RAW, Api, in_organization
 from include.labelling.cvat.shapes import Job, Json, pictures
 from include.labelling.items import Objection, Picture
 from include.labelling.web import parsed
@@ -44,10 +43,7 @@ async def return_to(api: Api, job: Job, annotations: Json, said: Sequence[Object
 
 async def _issues(api: Api, job: Json) -> tuple[dict[str, int], set[int]]:
     """Mark → issue that has it, and the issues that are resolved."""
-    # without the organization's number, some servers list no comments of its jobs
-    scope: dict[str, Any] = {"job_id": job["id"], "page_size": PAGE, **RAW}
-    if job.get("organization") is not None:
-        scope["org_id"] = job["organization"]
+    scope = {**in_organization(job), **RAW}
     comments, _ = await api.every("api/comments", lambda client, page: client.comments_api.list(page=page, **scope))
     issues, _ = await api.every("api/issues", lambda client, page: client.issues_api.list(page=page, **scope))
     marks = {

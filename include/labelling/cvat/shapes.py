@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
@@ -41,14 +41,17 @@ class Job:
 
     @cached_property
     def frames(self) -> dict[int, Json]:
-        """Frame number → its name and size. A video has one entry for all frames."""
+        """Frame number → its name and size. A video has one entry for all frames; where a job has but some of the frames between
+        its first and last, there are placeholders for the others.
+        """
         start, stop = self.job["start_frame"], self.job["stop_frame"]
         listed, deleted = self.meta.get("frames") or [], set(self.meta.get("deleted_frames") or [])
-        is_video = len(listed) == 1 and stop > start
+        included = self.meta.get("included_frames")
+        is_video = len(listed) == 1 and (stop > start or self.job.get("mode") == "interpolation")
         entries = listed * (stop - start + 1) if is_video else listed
         found = {}
         for number, entry in zip(range(start, stop + 1), entries, strict=False):
-            if number not in deleted:
+            if number not in deleted and (included is None or number in included):
                 found[number] = {**entry, "name": f"{entry['name']}/frame_{number:06d}.png"} if is_video else entry
         return found
 
@@ -114,8 +117,8 @@ def _shape(job: Job, raw: Json) -> Shape:
         kind, box, shaped = drawings.UNREADABLE
     # shapes, tags and tracks are counted apart
     counted = "track-" if "track" in raw else "tag-" if kind == "tag" else ""
-    return replace(
-        job.like, kind=kind, class_name=job.class_of(raw), box_px=box, geometry=shaped, raw=drawings.to_json(raw),
+    return job.like._replace(
+        kind=kind, class_name=job.class_of(raw), box_px=box, geometry=shaped, raw=drawings.to_json(raw),
         annotation_id=f"{counted}{raw.get('track', raw.get('id'))}", attributes=job.attributes(raw),
     )  # fmt: skip
 

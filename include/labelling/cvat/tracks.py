@@ -2,12 +2,14 @@
 
 Between two keyframes CVAT shows the object where it would be if it moved evenly, and after the last one where it was, until a
 keyframe says that it is `outside`: https://docs.cvat.ai/docs/annotation/manual-annotation/shapes/track-mode-basics/. To take the
-keyframes alone would leave frames that look free of objects. Boxes, ellipses, points and cuboids are computed so here; polygons,
-polylines, masks and skeletons only while they stand still, for how CVAT matches their points is not documented.
+keyframes alone would leave frames that look free of objects. Boxes, ellipses, cuboids, single points and so skeletons are
+computed so here. Several points stay where they were, as in CVAT. Polygons, polylines and masks are read only while they stand
+still, for how CVAT matches their points is not documented.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,12 +17,14 @@ from include.labelling.items import Refused
 
 Json = dict[str, Any]
 EVENLY = frozenset({"rectangle", "ellipse", "points", "cuboid"})
+X_AND_Y = 2
 
 
 def interpolated(track: Json, stop_frame: int) -> Iterator[Json]:
     """A shape for each frame on which the object is seen, with `track` (its id) and `keyframe`. Raises Refused."""
     if track.get("elements"):
-        raise Refused(f"track {track.get('id')} is a skeleton: expected skeletons as shapes, frame by frame")
+        yield from _skeletons(track, stop_frame)
+        return
     given = {key: track.get(key) for key in ("label_id", "group", "source")} | {"track": track.get("id")}
     keys = sorted(track.get("shapes") or [], key=lambda one: one["frame"])
     changing: dict[int, Json] = {}
@@ -35,11 +39,22 @@ def interpolated(track: Json, stop_frame: int) -> Iterator[Json]:
             yield {**key, **given, **moved, "frame": frame, "attributes": attributes, "keyframe": frame == key["frame"]}
 
 
+def _skeletons(track: Json, stop_frame: int) -> Iterator[Json]:
+    """Each of its points is a track of its own; where none of them is seen, the skeleton is not."""
+    points: dict[int, list[Json]] = defaultdict(list)
+    for element in track["elements"]:
+        for point in interpolated(element, stop_frame):
+            points[point["frame"]].append(point)
+    for whole in interpolated({**track, "elements": []}, stop_frame):
+        if whole["frame"] in points:
+            yield {**whole, "type": "skeleton", "elements": points[whole["frame"]]}
+
+
 def _between(track: Json, key: Json, further: Json | None, frame: int) -> Json:
     if further is None or further.get("outside"):
         return {}
     same = key["points"] == further["points"] and (key.get("rotation") or 0) == (further.get("rotation") or 0)
-    if same:
+    if same or (key["type"] == "points" and len(key["points"]) != X_AND_Y):
         return {}
     if key["type"] not in EVENLY or len(key["points"]) != len(further["points"]):
         raise Refused(

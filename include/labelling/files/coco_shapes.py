@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import msgspec
@@ -17,8 +18,8 @@ from include.labelling.files.values import NOT_A_NUMBER, as_id, as_number, attri
 from include.labelling.items import Kind, Shape, enclosing, geometry
 
 NO_BOX = (NOT_A_NUMBER,) * 4
-IN_NUMBERS = b"0123456789.,-+"  # without e: 1e999 is no number
-AS_ZEROS, LONG_NUMBER = bytes.maketrans(b"123456789", b"000000000"), b"0" * 40  # no float, and at 4,300 digits no int
+NOBODY = (None, None, None)
+LONG_NUMBER = re.compile("[0-9]{40}")  # no float has so many digits, and at 4,300 no int
 Box = tuple[float, float, float, float]
 
 
@@ -40,10 +41,12 @@ class Annotation(msgspec.Struct, gc=False):
 
 def shape_of(one: Annotation, raw: str, classes: dict[str, str]) -> Shape:
     kind, drawn, around = _drawn(one)
+    # who and when a public file never says: not to ask costs less than the answer
+    is_signed = one.annotator is not None or one.reviewer is not None or one.job is not None
+    who = (as_id(one.annotator), as_id(one.reviewer), as_id(one.job)) if is_signed else NOBODY
     return Shape(
         kind, classes.get(as_id(one.category_id) or ""), around or _box(one.bbox), raw, drawn, as_id(one.id), as_id(one.image_id),
-        one.iscrowd in (1, True, "1"), as_id(one.annotator), as_id(one.reviewer), as_id(one.job),
-        attributes=attributes(one.attributes),
+        one.iscrowd in (1, True, "1"), *who, None, None, None, attributes(one.attributes) if one.attributes else None,
     )  # fmt: skip
 
 
@@ -58,7 +61,9 @@ def _box(box: Any) -> Box:
 
 def _drawn(one: Annotation) -> tuple[Kind, str | None, Box | None]:
     """Kind, geometry, and what encloses it where there is no bbox."""
-    kind, drawn = _segmented(bytes(one.segmentation).translate(None, b" \t\r\n"))
+    kind, drawn = _segmented(str(one.segmentation, "utf-8"))
+    if kind == "polygon" and one.bbox is not None and one.keypoints is None:
+        return kind, drawn, None  # nearly always
     around = _around(drawn) if one.bbox is None and kind == "polygon" and drawn else None
     points = one.keypoints
     if isinstance(points, list) and points and len(points) % 3 == 0 and all(math.isfinite(as_number(value)) for value in points):
@@ -69,22 +74,31 @@ def _drawn(one: Annotation) -> tuple[Kind, str | None, Box | None]:
     return kind, drawn, around
 
 
-def _segmented(text: bytes) -> tuple[Kind, str | None]:
-    """`text`: JSON without spaces."""
-    if text in (b"null", b"[]", b"{}"):
-        return "box", None
-    if text.startswith(b"{"):
+def _segmented(text: str) -> tuple[Kind, str | None]:
+    """`text`: valid JSON."""
+    if text.startswith("{"):
         said = parsed(text)
-        return "mask", geometry(rle={key: said.get(key) for key in ("counts", "size")})
-    if not text.startswith(b"["):
+        return ("mask", geometry(rle={key: said.get(key) for key in ("counts", "size")})) if said else ("box", None)
+    if " " in text or "\n" in text or "\t" in text or "\r" in text:
+        text = "".join(text.split())
+    if not text.startswith("[") or text == "[]":
         return "box", None
-    if not text.startswith(b"[[") or LONG_NUMBER in text.translate(AS_ZEROS):
-        return "polygon", None
-    for ring in text[2:-2].split(b"],["):
-        commas = ring.count(b",")
-        if commas < 5 or commas % 2 == 0 or ring.translate(None, IN_NUMBERS):
-            return "polygon", None
-    return "polygon", f'{{"flat":{text.decode()}}}'
+    return "polygon", f'{{"flat":{text}}}' if _is_flat(text) else None
+
+
+def _is_flat(text: str) -> bool:
+    """Whether a JSON list without spaces is one of rings, each of three points or more, x and y in turn."""
+    # a list of nothing but lists and plain numbers: no text, object, true, false, null, NaN, Infinity, nor 1e999, which is none
+    if '"' in text or "{" in text or "e" in text or "n" in text or "E" in text or "N" in text or not text.startswith("[["):
+        return False
+    if LONG_NUMBER.search(text):
+        return False
+    if text.find("]") == len(text) - 2:  # one ring, as nearly always
+        return text.find("[", 2) < 0 and (commas := text.count(",")) >= 5 and commas % 2 == 1
+    return all(
+        (commas := ring.count(",")) >= 5 and commas % 2 == 1 and "[" not in ring and "]" not in ring
+        for ring in text[2:-2].split("],[")
+    )
 
 
 def _around(drawn: str) -> Box:

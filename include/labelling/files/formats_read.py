@@ -112,7 +112,7 @@ def _shape(image: LabelledImage, box: Box) -> Shape:
 
 def _with_job(labelled: Labelled, job: str | None) -> Labelled:
     def signed(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
-        return tuple(shape if shape.job else replace(shape, job=job) for shape in shapes)
+        return tuple(shape if shape.job else shape._replace(job=job) for shape in shapes)
 
     if job is None:
         return labelled

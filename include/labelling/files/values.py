@@ -18,10 +18,13 @@ def parsed(text: str | bytes) -> Any:
 
 def _whole(digits: str) -> int | float:
     return int(digits) if len(digits) <= DIGITS_MAX else float(digits)
+_to_json = json.JSONEncoder(sort_keys=True).encode  # json.dumps would make an encoder each time
 
 
 def as_id(value: object) -> str | None:
     """An id as text (`1`, `1.0` and `"1"` are the same id); None for what cannot be one."""
+    if value is None:
+        return None
     if type(value) is int:
         return str(value)
     if isinstance(value, float):
@@ -68,7 +71,7 @@ def attributes(stated: object, further: dict[str, Any] | None = None) -> str | N
     found = {**(further or {}), **(stated if isinstance(stated, dict) else {})}
     plain = {name: _plain(value) for key, value in found.items() if (name := as_text(key)) is not None}
     kept = {name: value for name, value in plain.items() if value is not None}
-    return json.dumps(kept, sort_keys=True) if kept else None
+    return _to_json(kept) if kept else None
 
 
 def _plain(value: object) -> str | int | float | bool | None:

@@ -52,6 +52,7 @@ class Connector:
         self.settings, self.web = settings, web
         self.rule = Rule(settings.finished, settings.annotators, settings.guideline)
         self._images: dict[str, str] | None = None
+        self._asking = asyncio.Lock()  # of what many tasks want at once, and one answer serves
         self._exchange = asyncio.Lock()
         self._renewer: asyncio.Task[Any] | None = None
         if web.token.count(".") == 2:  # a personal access token is a JWT
@@ -74,7 +75,7 @@ class Connector:
         return frozenset([f"task-{task['id']}" async for task in complete(listing, lambda task: task["id"], lambda task: 0)])
 
     async def fetch(self, item: Item) -> Labelled:
-        task = item.payload or await self._task(item)
+        task = json.loads(item.payload) if item.payload else await self._task(item)
         await self._meet(task)
         return self.rule.labelled(task, await self._image_keys())
 
@@ -154,14 +155,15 @@ class Connector:
 
     async def _image_keys(self) -> dict[str, str]:
         """Name of each image in the labelling configuration → where in a task's data its file stands."""
-        if self._images is None:
-            config = (await self._project()).get("parsed_label_config") or {}
-            self._images = {
-                name: one.get("value") or one.get("valueList")
-                for control in config.values()
-                for name, one in zip(control["to_name"], control["inputs"], strict=True)
-                if one["type"] == "Image"
-            }
-            if not self._images:
-                raise ConfigError(f"{self.settings.url}: project {self.settings.project} labels no <Image>; expected one")
+        async with self._asking:
+            if self._images is None:
+                config = (await self._project()).get("parsed_label_config") or {}
+                self._images = {
+                    name: one.get("value") or one.get("valueList")
+                    for control in config.values()
+                    for name, one in zip(control["to_name"], control["inputs"], strict=True)
+                    if one["type"] == "Image"
+                }
+        if not self._images:
+            raise ConfigError(f"{self.settings.url}: project {self.settings.project} labels no <Image>; expected one")
         return self._images

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from include.labelling import drawings
@@ -40,7 +40,7 @@ def regions(annotation: Json, like: Shape) -> Iterator[Region]:
         by_id.setdefault(str(result.get("id") or f"result-{position}"), []).append(result)
     for key, results in by_id.items():
         outline = next((one for one in results if str(one.get("type")).startswith(OUTLINES) and one.get("value")), None)
-        given = replace(like, annotation_id=f"{annotation.get('id')}/{key}", raw=drawings.to_json(results))
+        given = like._replace(annotation_id=f"{annotation.get('id')}/{key}", raw=drawings.to_json(results))
         yield from _drawn(outline, results, given) if outline else _said(results, given, places)
 
 
@@ -54,7 +54,7 @@ def _drawn(outline: Json, results: Sequence[Json], like: Shape) -> Iterator[Regi
     for label in dict.fromkeys(labels) or (None,):
         yield Region(
             str(outline.get("to_name")), int(outline.get("item_index") or 0),
-            replace(like, kind=kind, class_name=label, box_px=box, geometry=shaped, attributes=_packed(like, said)),
+            like._replace(kind=kind, class_name=label, box_px=box, geometry=shaped, attributes=_packed(like, said)),
         )  # fmt: skip
 
 
@@ -65,10 +65,10 @@ def _said(results: Sequence[Json], like: Shape, places: Json) -> Iterator[Region
         about: Json = {"question": one["from_name"]} if one.get("from_name") else {}
         if one.get("type") in ("choices", "taxonomy"):
             tags = [(str(choice) if isinstance(choice, str) else "/".join(choice)) for choice in answer or []]
-            shapes = [replace(like, kind="tag", class_name=tag, attributes=_packed(like, about)) for tag in tags]
+            shapes = [like._replace(kind="tag", class_name=tag, attributes=_packed(like, about)) for tag in tags]
         else:
             about |= {"answer": answer} if answer is not None else {}
-            shapes = [replace(like, kind="other", attributes=_packed(like, about))]
+            shapes = [like._replace(kind="other", attributes=_packed(like, about))]
         for shape in shapes:
             place = one.get("to_name") or places.get(str(one.get("from_id")))  # a relation is where it starts
             yield Region(str(place), int(one.get("item_index") or 0), shape)

@@ -53,14 +53,15 @@ class Rule:
         revision = digest([{key: one.get(key) for key in TELL_APART} for one in made], status)
         state = f"{len(made) - skipped} submitted, {skipped} skipped"
         updated_at = datetime.fromisoformat(task["updated_at"])
-        return Item(f"task-{task['id']}", revision, status, state, updated_at, payload=task)
+        # as text, a tenth of its objects in memory: all that waits is listed before the first of it is taken in
+        return Item(f"task-{task['id']}", revision, status, state, updated_at, payload=_to_json(task))
 
     def labelled(self, task: Json, image_keys: Mapping[str, str]) -> Labelled:
         """`image_keys`: name of each image in the labelling configuration → where in the task's data its file stands."""
         found = [region for one in self.counted(task) for region in regions(one, self._like(task, one))]
         pictures = _pictures(task, image_keys, found)
         strays = tuple(region.shape for region in found if (region.to_name, region.page) not in pictures)
-        return Labelled(json.dumps(task, ensure_ascii=False).encode(), self._seen_by(task, pictures.values()), strays)
+        return Labelled(_to_json(task), self._seen_by(task, pictures.values()), strays)
 
     def unknown(self, task: Json) -> set[int]:
         """The numbers of people whose email must be asked."""
@@ -87,6 +88,10 @@ class Rule:
             reviewer=self._person(review.get("created_by")), reviewed_at=utc_text(review.get("created_at")),
             attributes='{"ground_truth": true}' if annotation.get("ground_truth") else None,
         )  # fmt: skip
+
+
+def _to_json(task: Json) -> bytes:
+    return json.dumps(task, ensure_ascii=False).encode(errors="replace")
 
 
 def _pictures(task: Json, image_keys: Mapping[str, str], found: list[Region]) -> dict[tuple[str, int], Picture]:

@@ -175,6 +175,30 @@ def test_service_that_never_answers_is_unavailable() -> None:
             ask(f"http://127.0.0.1:{silent.getsockname()[1]}", get, patience_s=0.5, timeout_s=0.2)
 
 
+def test_host_that_swallows_everything_is_given_up_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes connections and never answers: a hundred pictures there must not wait for it one after the other."""
+
+    async def talk(web: Web) -> tuple[int, int, int]:
+        counts = []
+        for pictures in (3, 97, 1):
+            before = web.requests
+            for number in range(pictures):
+                with pytest.raises(Unavailable):
+                    await web.read(f"{web.url}/{number}.png")
+            counts.append(web.requests - before)
+            if len(counts) == 2:
+                monkeypatch.setattr(module, "LOOK_AGAIN_S", 0)
+        return counts[0], counts[1], counts[2]
+
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(200)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        first, then, after_a_minute = ask(url, talk, patience_s=0.3, timeout_s=0.2)
+    assert first >= 3
+    assert (then, after_a_minute) == (0, 1)
+
+
 def test_token_is_renewed_once_and_asked_with_again(service: Echo) -> None:
     service.faults = [answer(b"expired", 401)]
     renewed = []

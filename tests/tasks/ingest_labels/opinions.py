@@ -23,4 +23,5 @@ def box(annotator: str | None, x: float, class_name: str | None = "Tree", image_
 
 def drawn_by(rows: list[Row], *people: str, labelled_apart: bool = False) -> Drawn:
     """All on one picture."""
-    return drawn(sittings([picture("i", *people)], rows, labelled_apart), rows)
+    drew = [(row["image_key"], row["annotator"]) for row in rows]
+    return drawn(sittings([picture("i", *people)], drew, labelled_apart), rows)

@@ -56,7 +56,8 @@ def test_other_pictures_are_other_objects() -> None:
     from tests.tasks.ingest_labels.opinions import picture
 
     rows = [box("ann", 0), box("bob", 50), box("ann", 50, image_key="j"), box("bob", 0, image_key="j")]
-    found = sittings([picture("i"), picture("j", md5="m2")], rows, labelled_apart=False)
+    drew = [(row["image_key"], row["annotator"]) for row in rows]
+    found = sittings([picture("i"), picture("j", md5="m2")], drew, labelled_apart=False)
     assert pairs(rows, drawn(found, rows)) == {}
 
 

@@ -26,13 +26,13 @@ def text(made_by: MadeBy) -> Any:
     """The page's text, a line per row or paragraph."""
 
     def make(images: list[Row], rows: list[Row], *deliveries: Delivery, **more: Any) -> str:
-        judged, agreement = consensus(images, rows, IngestLabels(source="trees", prefix="inbox/trees"))
+        tables = pa.Table.from_pylist(images, IMAGES), pa.Table.from_pylist(rows, ANNOTATIONS)
+        judged, agreement = consensus(*tables, IngestLabels(source="trees", prefix="inbox/trees"))
         batch = LabelBatch(
             made_by=made_by, inputs={}, config={}, source="trees", batch_id="b1", deliveries=deliveries, images_table="a" * 32,
             annotations_table="b" * 32, images=len(images), annotations=len(rows), agreement=agreement, **more,
         )  # fmt: skip
-        tables = pa.Table.from_pylist(images, IMAGES), pa.Table.from_pylist(list(judged), ANNOTATIONS)
-        page = render(batch, *tables).decode()
+        page = render(batch, tables[0], judged).decode()
         assert "<script" not in page
         body = page[page.index("<body>") :]
         lines = re.sub(r"</(p|tr|h1|h2)>", "\n", re.sub(r"</t[hd]><t[hd]>", " | ", body))

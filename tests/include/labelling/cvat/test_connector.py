@@ -220,6 +220,31 @@ def test_image_is_the_original_frame_by_its_number_in_the_task(server):
         run(server, first)
 
 
+def test_image_that_cvat_declines_to_show_is_missing_and_says_why(server):
+    """A file that is gone from the cloud storage behind the task: HTTP 400, of one frame."""
+    server.job(**FINISHED)
+    server.faults = [None] * 5 + [answer({"detail": "The file a.png was not found"}, 400)]
+
+    async def first(connector):
+        return await connector.image((await take(1)(connector)).pictures[0])
+
+    with pytest.raises(FileNotFoundError, match=r"a\.png was not found"):
+        run(server, first)
+
+
+@pytest.mark.parametrize("section", [{"project": 4}, {"project": None, "tasks": [77]}], ids=["project", "task"])
+def test_number_of_nothing_is_an_error_and_not_an_empty_list(server, section):
+    with pytest.raises(ConfigError, match=r"no (projects/4|tasks/77)"):
+        run(server, listed, **section)
+    assert run(server, listed) == []  # the project is there, and nothing in it
+
+
+def test_labels_are_asked_for_in_the_organization_of_the_job(server):
+    server.job(organization=12, **FINISHED)
+    run(server, take(1))
+    assert {request.query.get("org_id") for request in server.asked if request.path == "/api/labels"} == {"12"}
+
+
 @pytest.mark.parametrize("position", range(6))
 @pytest.mark.parametrize(
     "fault",

@@ -79,17 +79,56 @@ def test_track_turns_by_the_shorter_way():
     assert json.loads(found[1].shapes[0].geometry)["angle_deg"] == pytest.approx(10)
 
 
-@pytest.mark.parametrize(
-    "track",
-    [
-        {"shapes": [{**BOX, "type": "polygon", "frame": frame, "points": [0, 0, frame, 5, 5, 0]} for frame in (0, 3)]},
-        {"shapes": [], "elements": [{"id": 2}]},
-    ],
-    ids=["polygon that moves", "skeleton"],
-)
-def test_track_that_only_cvat_can_interpolate_is_refused(track):
+def test_track_that_only_cvat_can_interpolate_is_refused():
+    keys = [{**BOX, "type": "polygon", "frame": frame, "points": [0, 0, frame, 5, 5, 0]} for frame in (0, 3)]
     with pytest.raises(Refused, match="track 1"):
-        read(with_annotations("track", tracks=[{"id": 1, "frame": 0, "label_id": 7, **track}]))
+        read(with_annotations("track", tracks=[{"id": 1, "frame": 0, "label_id": 7, "shapes": keys}]))
+
+
+def point(frame, *points, **said):
+    return {**BOX, "type": "points", "frame": frame, "points": list(points), **said}
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "between"),
+    [((0, 0), (4, 8), [1, 2]), ((0, 0, 9, 9), (4, 8, 9, 9), [0, 0])],
+    ids=["a single point moves evenly", "several points stay"],
+)
+def test_points_of_a_track_lie_where_cvat_shows_them(first, last, between):
+    track = {"id": 1, "frame": 0, "label_id": 7, "shapes": [point(0, *first), point(4, *last)]}
+    found = read(with_annotations("track", tracks=[track])).pictures
+    assert json.loads(found[1].shapes[0].geometry)["points"][0] == between
+
+
+def test_skeleton_track_is_a_skeleton_on_each_frame_where_a_point_of_it_is_seen():
+    """One point moves, the other goes after frame 1; the skeleton ends with frame 4."""
+    elements = [
+        {"id": 2, "frame": 0, "label_id": 70, "shapes": [point(0, 0, 0), point(4, 4, 8)]},
+        {"id": 3, "frame": 0, "label_id": 71, "shapes": [point(0, 9, 9), point(2, 9, 9, outside=True)]},
+    ]
+    keys = [
+        {**BOX, "type": "skeleton", "frame": 0, "points": []},
+        {**BOX, "type": "skeleton", "frame": 5, "outside": True, "points": []},
+    ]
+    said = with_annotations("track", tracks=[{"id": 1, "frame": 0, "label_id": 7, "shapes": keys, "elements": elements}])
+    said["labels"] = [{"id": 7, "name": "tree", "sublabels": [{"id": 70, "name": "top"}, {"id": 71, "name": "foot"}]}]
+    drawn = [[json.loads(shape.geometry) for shape in picture.shapes] for picture in read(said).pictures]
+    assert drawn[1] == [{"points": [[1, 2], [9, 9]], "names": ["top", "foot"]}]
+    assert drawn[3] == [{"points": [[3, 6]], "names": ["top"]}]
+    assert [len(frame) for frame in drawn] == [1, 1, 1, 1, 1, 0, 0]
+    assert {(one.kind, one.class_name) for picture in read(said).pictures for one in picture.shapes} == {("skeleton", "tree")}
+
+
+def test_placeholder_of_a_frame_that_the_job_has_not_is_no_picture():
+    said = with_annotations("shapes")
+    said["data_meta"] |= {"included_frames": [10, 12], "deleted_frames": []}
+    assert [picture.address["frame"] for picture in read(said).pictures] == [10, 12]
+
+
+def test_video_of_one_frame_is_a_video():
+    said = with_annotations("track")
+    said["job"] = said["job"] | {"start_frame": 3, "stop_frame": 3, "mode": "interpolation"}
+    assert [picture.name for picture in read(said).pictures] == [f"{said['data_meta']['frames'][0]['name']}/frame_000003.png"]
 
 
 def test_polygon_track_with_all_its_frames_drawn_is_read():
