@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.artifacts.tables import ANNOTATIONS, IMAGES, from_parquet, to_parquet
+from include.artifacts.tables import from_parquet, to_parquet
 from include.formats.cvat_shapes import SHAPES
 from include.labelling.files.formats_read import read_tree
 from include.labelling.files.recorded_tree import RecordedTree
@@ -27,7 +27,7 @@ from include.step.run import StepRun, publish
 from include.storage import ContentStore, open_store
 from tasks.ingest_labels.__main__ import ingest
 from tasks.ingest_labels.config import IngestLabels
-from tasks.ingest_labels.rows import annotation_rows, image_row
+from tasks.ingest_labels.rows import AnnotationTable, ImageTable, image_row
 from tasks.validate_annotations.__main__ import validate
 from tasks.validate_annotations.config import ValidateAnnotations
 from tests.deliveries import deliver, picture
@@ -74,10 +74,11 @@ def read(kind: str, files: dict[str, bytes]) -> Labelled | None:
     except Refused:
         return None
     item = Item("d/annotations.json", "1", "finished", "delivered", None, name="d")  # type: ignore[arg-type]
-    rows = list(annotation_rows("trees", item, labelled))
-    assert len(rows) == count(labelled)
-    to_parquet(pa.Table.from_pylist(rows, ANNOTATIONS))
-    to_parquet(pa.Table.from_pylist([image_row("trees", item, one) for one in labelled.pictures], IMAGES))
+    images, annotations = ImageTable(), AnnotationTable("trees")
+    images.add(image_row("trees", item, one) for one in labelled.pictures)
+    annotations.add(item, labelled)
+    to_parquet(images.table())
+    assert from_parquet(to_parquet(annotations.table())).num_rows == count(labelled)
     return labelled
 
 
