@@ -47,7 +47,8 @@ class Loop:
         stacks.down(self.home)
 
     def close(self) -> None:
-        self.api.close()
+        if self.api is not None:  # else it did not come up
+            self.api.close()
         self.down()
         for name in (*self.added, *client_environment(self.home, self.stack)):
             os.environ.pop(name, None)
