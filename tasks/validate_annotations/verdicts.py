@@ -75,7 +75,7 @@ def _mended(rows: pd.DataFrame, broken: Bools, rule: RuleInUse) -> tuple[pd.Data
     new = repair(rows[broken], rule)
     if new.empty:
         return rows, broken
-    tried = rows.loc[new.index].assign(**{name: new[name] for name in new})
+    tried = rows.loc[new.index].assign(**{str(name): new[name] for name in new})
     good = new[~CHECKS[rule.name].broken(tried, rule.rule.parameters.model_validate(rule.parameters))]
     rows = rows.copy()
     rows.loc[good.index, list(good.columns)] = good
