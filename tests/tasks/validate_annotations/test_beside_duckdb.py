@@ -22,9 +22,10 @@ BY_ITSELF = """
         CASE
             WHEN a.image_key IS NULL OR i.image_key IS NULL THEN 'known_image'
             WHEN shape NOT IN ('box', 'rotated_box', 'polygon', 'ellipse', 'mask') THEN 'shape_has_a_box'
-            WHEN NOT (isfinite(x_px) AND isfinite(y_px) AND isfinite(a.width_px) AND isfinite(a.height_px)) THEN 'box_finite'
+            WHEN NOT isfinite(x_px + y_px + a.width_px + a.height_px) THEN 'box_finite'
             WHEN a.width_px <= 0 OR a.height_px <= 0 THEN 'box_positive_area'
-            WHEN x_px < -0.5 OR y_px < -0.5 OR right_px > i.width_px + 0.5 OR bottom_px > i.height_px + 0.5 THEN 'box_inside_image'
+            WHEN x_px < -0.5 OR y_px < -0.5 OR right_px > i.width_px + 0.5 OR bottom_px > i.height_px + 0.5
+                THEN 'box_inside_image'
             WHEN a.width_px < 1 OR a.height_px < 1 THEN 'box_min_side'
             WHEN class_name NOT IN ('car', 'truck', 'bus', 'person', 'bicycle') THEN 'known_class'
             WHEN conflict IS NOT NULL THEN 'annotators_agree'
@@ -34,8 +35,9 @@ BY_ITSELF = """
 BESIDE_OTHERS = """
     SELECT annotation_key, CASE
         WHEN rule IS NOT NULL THEN rule
-        WHEN EXISTS (SELECT 1 FROM sound s WHERE s.delivery = j.delivery AND s.annotation_id = j.annotation_id AND s.place < j.place)
-            THEN 'unique_annotation_id'
+        WHEN EXISTS (
+            SELECT 1 FROM sound s WHERE s.delivery = j.delivery AND s.annotation_id = j.annotation_id AND s.place < j.place
+        ) THEN 'unique_annotation_id'
         WHEN EXISTS (
             SELECT 1 FROM pairs p WHERE p.later = j.annotation_key
         ) THEN 'no_duplicate_box' END AS verdict
@@ -43,7 +45,8 @@ BESIDE_OTHERS = """
 """
 PAIRS = """
     SELECT later, earlier FROM (
-        SELECT b.annotation_key AS later, a.annotation_key AS earlier, a.width_px * a.height_px + b.width_px * b.height_px AS areas,
+        SELECT b.annotation_key AS later, a.annotation_key AS earlier,
+            a.width_px * a.height_px + b.width_px * b.height_px AS areas,
             greatest(0, least(a.right_px, b.right_px) - greatest(a.x_px, b.x_px))
             * greatest(0, least(a.bottom_px, b.bottom_px) - greatest(a.y_px, b.y_px)) AS shared
         FROM sound a JOIN sound b ON a.image_key = b.image_key AND a.class_name = b.class_name AND a.place < b.place
