@@ -20,6 +20,8 @@ through with a reason: DAG labels_again__<source>, or `"let_through_because": "�
 
 from __future__ import annotations
 
+from itertools import islice
+
 from include.artifacts import CheckedLabels, LabelBatch, LetThrough, StoppedLabels
 from include.artifacts.tables import ANNOTATIONS, FINDINGS, IMAGES
 from include.checks.asking import Suites
@@ -141,7 +143,7 @@ def _say(step: StepRun[ValidateAnnotations], divided: Divided) -> None:
     for (subject, action, rule), count in sorted(divided.counts.items(), key=lambda one: (-one[1], one[0])):
         step.log.warning("%s: %d × %s", rule, count, action if " " in action else f"{action} {subject}")
     parts = parts_of_file(divided.path("findings"), FINDINGS, rows=FIRST)
-    for row in next(parts.read(FINDINGS.names), FINDINGS.empty_table()).to_pylist():
+    for row in islice((row for part in parts.read(FINDINGS.names) for row in part.to_pylist()), FIRST):
         step.log.warning("  %s %s: %s: got %s; expected %s", row["subject"], row["key"], row["rule"], row["got"], row["expected"])
     if (more := sum(divided.counts.values()) - FIRST) > 0:
         step.log.warning("  … and %d more: see the Data Docs", more)
