@@ -14,9 +14,9 @@ rule. Where the same picture is in two deliveries, the later one's labels stand,
 different people labelled it, ingest_labels has said whose labels stand, and has put them to the picture that does.
 
 Bad labels are no error: the step ends with 0 and says how many. A rule or gate that says `stop` is: findings and Data Docs are
-published (`labels/<source>/stopped/<batch>.json`), no checked labels are, and the step ends with 3. Then mend the labels and deliver
-them again, or change the rule, or let the batch through with a reason: DAG labels_again__<source>, or `"let_through_because": "…"`
-by hand. A rule that crashes is a bug (1).
+published (`labels/<source>/stopped/<batch>.json`), no checked labels are, and the step ends with 3. Then mend the labels and
+deliver them again, or change the rule, or let the batch through with a reason: DAG labels_again__<source>, or
+`"let_through_because": "…"` by hand. A rule that crashes is a bug (1).
 """
 
 from __future__ import annotations
