@@ -100,7 +100,7 @@ def _both_boxes(row: Row) -> str:
 def area_as_stated(rows: pd.DataFrame, told: told.Area) -> Bools:
     """COCO's `area`: of the polygon where there is one, else of the box; not of a mask. Nothing stated breaks nothing."""
     stated = rows["raw"].str.extract(AREA, expand=False).astype(np.float64).to_numpy()
-    drawn = rows["width_px"].to_numpy() * rows["height_px"].to_numpy()
+    drawn = rows["width_px"].to_numpy(np.float64) * rows["height_px"].to_numpy(np.float64)
     at, shapes = _drawn(rows)
     drawn[at] = shapely.area(shapes)
     drawn[is_in(rows["shape"], ("mask", "ellipse", "rotated_box"))] = np.nan

@@ -18,6 +18,18 @@ from include.errors import ConfigError
 DefinitionT = TypeVar("DefinitionT", bound=Definition)
 
 
+BOOL = "tag:yaml.org,2002:bool"
+
+
+class Loader(yaml.SafeLoader):
+    """Of YAML 1.2, where only true and false are booleans: `on` stays a key, and `off` a word."""
+
+
+_resolvers = yaml.SafeLoader.yaml_implicit_resolvers
+Loader.yaml_implicit_resolvers = {first: [one for one in some if one[0] != BOOL] for first, some in _resolvers.items()}
+Loader.add_implicit_resolver(BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+
+
 def definitions_root() -> Path:
     """include/ of this checkout, or $VISIONLOOP_DEFINITIONS for a team that keeps its YAML elsewhere."""
     return Path(os.environ.get("VISIONLOOP_DEFINITIONS") or Path(__file__).resolve().parents[1])
@@ -29,7 +41,7 @@ def read_definition(kind: type[DefinitionT], path: Path) -> DefinitionT:
     if not re.fullmatch(r"[a-z][a-z0-9_-]*", path.stem):
         raise ConfigError(f"{where}: the file's name is the {kind.noun}'s name: use small letters, digits, - and _")
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{where}: not readable as YAML: {error}") from None
     if not isinstance(content, dict):

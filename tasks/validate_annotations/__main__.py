@@ -14,11 +14,14 @@ rule. Where the same picture is in two deliveries, the later one's labels stand,
 different people labelled it, ingest_labels has said whose labels stand, and has put them to the picture that does.
 
 Bad labels are no error: the step ends with 0 and says how many. A rule or gate that says `stop` is: findings and Data Docs are
-published, no card is, and the step ends with 3. Then mend the labels and deliver them again, or change the rule, or let the batch
-through with a reason: DAG labels_again__<source>, or `"let_through_because": "…"` by hand. A rule that crashes is a bug (1).
+published (`labels/<source>/stopped/<batch>.json`), no checked labels are, and the step ends with 3. Then mend the labels and
+deliver them again, or change the rule, or let the batch through with a reason: DAG labels_again__<source>, or
+`"let_through_because": "…"` by hand. A rule that crashes is a bug (1).
 """
 
 from __future__ import annotations
+
+from itertools import islice
 
 from include.artifacts import CheckedLabels, LabelBatch, LetThrough, StoppedLabels
 from include.artifacts.tables import ANNOTATIONS, FINDINGS, IMAGES
@@ -136,7 +139,7 @@ def _say(step: StepRun[ValidateAnnotations], divided: Divided) -> None:
     for (subject, action, rule), count in sorted(divided.counts.items(), key=lambda one: (-one[1], one[0])):
         step.log.warning("%s: %d × %s", rule, count, action if " " in action else f"{action} {subject}")
     parts = parts_of_file(divided.path("findings"), FINDINGS, rows=FIRST)
-    for row in next(parts.read(FINDINGS.names), FINDINGS.empty_table()).to_pylist():
+    for row in islice((row for part in parts.read(FINDINGS.names) for row in part.to_pylist()), FIRST):
         step.log.warning("  %s %s: %s: got %s; expected %s", row["subject"], row["key"], row["rule"], row["got"], row["expected"])
     if (more := sum(divided.counts.values()) - FIRST) > 0:
         step.log.warning("  … and %d more: see the Data Docs", more)

@@ -54,8 +54,6 @@ class FirstReading:
         for name, (rows, _) in (("unique_annotation_id", self.same_id), ("no_duplicate_box", self.same_box)):
             self._set_aside[name].append(self._image_of(rows))
         self._reject_images("beside others")
-        for buckets in (self.boxes, self.ids):
-            buckets.close()
 
     def _judge(self, first: int, part: pa.Table, lost: NDArray[np.bool_]) -> None:
         at = self.images.places.of(part["image_key"])

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from include.artifacts.tables import ANNOTATIONS
+from include.artifacts.tables import ANNOTATIONS, to_frame
 from include.checks.annotation_checks import SIDES
 from include.checks.checks import CHECKS
 from include.checks.polygon_checks import polygons
@@ -50,7 +50,7 @@ class Places:
         if len(self.order) and len(wanted):
             is_it = np.asarray(pc.equal(self.keys.take(pa.array(places)), wanted))
         codes = words.indices.fill_null(len(wanted)).to_numpy()
-        return np.append(np.where(is_it, places, -1), -1)[codes]
+        return np.asarray(np.append(np.where(is_it, places, -1), -1)[codes])
 
 
 def hashes_of(texts: pa.Array | pa.ChunkedArray, salt: str) -> NDArray[np.uint64]:
@@ -134,9 +134,11 @@ def stock_columns(rule: RuleInUse) -> list[str]:
 def with_stock_columns(frame: pd.DataFrame, table: pa.Table, rules: Collection[RuleInUse], subject: str) -> pd.DataFrame:
     """With what stock expectations look at and checks do not: a column of the table, or one of the attributes."""
     for name in {name for rule in rules if rule.expect and rule.rule.subject == subject for name in stock_columns(rule)}:
+        if name in frame:
+            continue
         if name in table.column_names:
-            frame[name] = table[name].to_pandas().astype(object)
-        elif name not in frame:
+            frame[name] = to_frame(table.select([name]))[name]
+        else:
             said = [json.loads(one).get(name) for one in frame["attributes"].cat.categories]
             frame[name] = np.array([*said, None], dtype=object)[frame["attributes"].cat.codes.to_numpy()]
     return frame

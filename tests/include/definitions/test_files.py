@@ -86,3 +86,10 @@ def test_committed_definitions_are_sound(kind: type[SourceDefinition | DatasetDe
     found = list(read_definitions(kind))
     assert found
     assert all(isinstance(definition, kind) for _, definition in found)
+
+
+def test_only_true_and_false_are_booleans(tmp_path: Path) -> None:
+    words = "validate_annotations: {on: images, action: off, keep: yes, is_there: true}\n"
+    definition = read(tmp_path, SOURCE + words)
+    assert isinstance(definition, SourceDefinition), definition
+    assert definition.validate_annotations == {"on": "images", "action": "off", "keep": "yes", "is_there": True}

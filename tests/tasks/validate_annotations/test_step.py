@@ -97,61 +97,89 @@ def test_killed_and_run_again_ends_as_if_never_killed(
     assert state(folder).keys() == state(checked[0].folder).keys()
 
 
-STOPPING = {**CONFIG, "gates": [{"rules": ["known_class"], "max_share": 0.2, "min_rows": 1}]}
+STRICT_GATE = {**CONFIG, "gates": [{"max_share": 0.4, "min_rows": 4}]}  # 2 of 4 annotations are set aside
 
 
-@pytest.fixture
-def stopped(ingested: Path, tmp_path: Path) -> StepProcess:
-    """A store in which a gate has stopped the batch: one of its four labels has no known class."""
-    steps = StepProcess(tmp_path / "stopped")
+@pytest.fixture(scope="module")
+def stopped(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[StepProcess, str]:
+    """The batch, stopped by a gate, and what the step said."""
+    steps = StepProcess(tmp_path_factory.mktemp("stopped") / "store")
     shutil.copytree(ingested, steps.folder)
-    ended = steps.run("validate_annotations", STOPPING, inputs=BATCH)
+    ended = steps.run("validate_annotations", STRICT_GATE, inputs=BATCH)
     assert ended.exit_code == 3, ended.stderr
-    assert "is stopped by gate on known_class: 1 of 4 (25.0%); at most 20.0%" in ended.stderr
-    return steps
+    return steps, ended.stderr
 
 
-def test_stopped_batch_has_findings_and_data_docs_and_no_card(stopped: StepProcess) -> None:
-    assert not list(stopped.folder.glob("labels/trees/checked/*"))
-    assert not (stopped.folder / "runs/a_dag/r1/validate_annotations/card.json").exists()
-    (card,) = (StoppedLabels.from_bytes(one.read_bytes(), "") for one in stopped.folder.glob("labels/trees/stopped/*.json"))
-    assert card.stopped_by == ("gate on known_class: 1 of 4 (25.0%); at most 20.0%",)
-    assert "Stopped: nothing of this batch teaches." in (stopped.folder / card.data_docs).read_text()
-    (found,) = checkings(open_store(f"file://{stopped.folder}"), "trees")
-    rows = [
-        row for table in findings_of(ContentStore(open_store(f"file://{stopped.folder}")), found, True) for row in as_rows(table)
-    ]
-    assert {row["action"] for row in rows} == {"reject image", "reject annotation", "stop"}
+def test_stopped_batch_says_why_and_what_to_do(stopped: tuple[StepProcess, str]) -> None:
+    said = stopped[1].splitlines()[-1]
+    assert "is stopped by gate on rejected annotations: 2 of 4 (50.0%); at most 40.0%. See runs/" in said
+    assert "or let the batch through: DAG labels_again__trees, batch " in said
 
 
-def test_stopped_batch_goes_on_under_a_changed_rule_and_the_stop_is_history(stopped: StepProcess) -> None:
-    ended = stopped.run("validate_annotations", CONFIG, inputs=BATCH, run_id="r2")
-    assert ended.exit_code == 0, ended.stderr
-    (found,) = checkings(open_store(f"file://{stopped.folder}"), "trees")
-    assert found.state == "checked"
-
-
-def test_stopped_batch_is_let_through_with_a_reason(stopped: StepProcess) -> None:
-    ended = stopped.run("validate_annotations", {**STOPPING, "let_through_because": "a new class"}, inputs=BATCH, run_id="r2")
-    assert ended.exit_code == 0, ended.stderr
-    card = json.loads((stopped.folder / "runs/a_dag/r2/validate_annotations/card.json").read_text())
-    assert card["let_through"]["reason"] == "a new class"
-    page = (stopped.folder / card["data_docs"]).read_text()
-    assert f"Stopped, and let through by {card['let_through']['person']}: a new class." in page
+def test_stopped_batch_has_findings_and_data_docs_but_no_card(stopped: tuple[StepProcess, str]) -> None:
+    store = open_store(f"file://{stopped[0].folder}")
+    (found,) = checkings(store, "trees")
+    assert isinstance(found.card, StoppedLabels)
+    assert found.card.stopped_by == ("gate on rejected annotations: 2 of 4 (50.0%); at most 40.0%",)
+    rows = [row for table in findings_of(ContentStore(store), found, True) for row in as_rows(table)]
+    assert [row["action"] for row in rows if row["subject"] == "batch"] == ["stop"]
+    assert "Stopped: nothing of this batch teaches." in store.read(found.card.data_docs).decode()
+    assert not (stopped[0].folder / "runs/a_dag/r1/validate_annotations/card.json").exists()
+    assert not (stopped[0].folder / "labels/trees/checked").exists()
 
 
 @pytest.mark.parametrize("writes", [0, 8, 15], ids=["before any", "pages", "findings"])
 def test_killed_while_it_stops_and_run_again_ends_as_if_never_killed(
-    writes: int, stopped: StepProcess, ingested: Path, tmp_path: Path, step_run: Callable[..., StepRun[Any]]
+    writes: int,
+    stopped: tuple[StepProcess, str],
+    ingested: Path,
+    tmp_path: Path,
+    step_run: Callable[..., StepRun[Any]],
 ) -> None:
     folder = tmp_path / "store"
     shutil.copytree(ingested, folder)
     for store, ends in ((DyingStore(f"file://{folder}", writes), Killed), (open_store(f"file://{folder}"), BadInputError)):
-        step = step_run("validate_annotations", ValidateAnnotations.model_validate(STOPPING), store, BATCH)
+        step = step_run("validate_annotations", ValidateAnnotations.model_validate(STRICT_GATE), store, BATCH)
         step.output = "runs/a_dag/r1/validate_annotations"
         with pytest.raises(ends):
             validate(step)
-    assert state(folder).keys() == state(stopped.folder).keys()
+    assert state(folder).keys() == state(stopped[0].folder).keys()
+
+
+@pytest.mark.parametrize(
+    ("config", "let_through"),
+    [({**STRICT_GATE, "let_through_because": "old camera"}, {"person": "by hand", "reason": "old camera"}), (CONFIG, None)],
+    ids=["let through", "rules changed"],
+)
+def test_stopped_batch_goes_on(
+    stopped: tuple[StepProcess, str], tmp_path: Path, config: dict[str, Any], let_through: Any
+) -> None:
+    steps = StepProcess(tmp_path / "store")
+    shutil.copytree(stopped[0].folder, steps.folder)
+    assert steps.run("validate_annotations", config, inputs=BATCH).exit_code == 0
+    card = json.loads((steps.folder / "runs/a_dag/r1/validate_annotations/card.json").read_text())
+    assert (card["annotations_accepted"], card["let_through"]) == (2, let_through)
+    assert bool(card["stopped_by"]) == (let_through is not None)
+    assert [one.state for one in checkings(open_store(f"file://{steps.folder}"), "trees")] == ["checked"]
+    page = (steps.folder / card["data_docs"]).read_text()
+    assert ("Stopped, and let through by by hand: old camera." in page) == (let_through is not None)
+
+
+def test_batch_is_compared_with_the_last_one_of_its_source(checked: tuple[StepProcess, dict[str, Any]], tmp_path: Path) -> None:
+    steps = StepProcess(tmp_path / "store")
+    shutil.copytree(checked[0].folder, steps.folder)
+    labels = coco([image(1, "9.png")], [box(n, 1, (4 * n, 4, 4, 16)) for n in range(1, 9)])
+    deliver(steps.folder, "d3", labels, {"9.png": picture(9)})
+    steps.run("ingest_labels", {"source": "trees", "prefix": "inbox/trees"}, run_id="r2")
+    rules = {"counts_against_parent": {"min_images": 1}}
+    inputs = {"batch": "runs/a_dag/r2/ingest_labels/card.json"}
+    ended = steps.run("validate_annotations", {**CONFIG, "rules": rules}, run_id="r2", inputs=inputs)
+    assert ended.exit_code == 0, ended.stderr
+    card = json.loads((steps.folder / "runs/a_dag/r2/validate_annotations/card.json").read_text())
+    first = checked[1]["batch_id"]
+    assert [one["address"] for one in card["inputs"]["parent"]] == [f"labels/trees/checked/{first}.json"]
+    assert card["warned_by_rule"]["counts_against_parent"] == 1  # 8 boxes on an image; 1 before
+    assert f"8.00 boxes per image; 1.00 in batch {first}" in ended.stderr
 
 
 def test_batch_of_another_source_is_a_wrong_configuration(ingested: Path, step_run: Callable[..., StepRun[Any]]) -> None:
