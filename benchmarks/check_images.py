@@ -2,7 +2,8 @@
 
 How: 200 made JPEGs of 1920×1080 (or, with --folder, real pictures), in memory. The peer decodes each, as everybody does:
 `Image.open(…).verify()`, then `Image.open(…).load()`, on one core. Ours on one core: `look`, which also hashes. Then ours as the
-step runs it, `look_at_all`, on all cores. By turns, the best of 3, in one process. Both must find the same pictures whole.
+step runs it, `look_at_all`, on all cores. By turns, the best of 3, in one process; one core by the processor's time, which
+others on the machine do not change, all cores by the clock. Both must find the same pictures whole.
 
     .venv/data/bin/python benchmarks/check_images.py [--folder PICTURES]
 """
@@ -56,11 +57,13 @@ def on_all_cores(by_md5: dict[str, bytes]) -> dict[str, Picture]:
     return look_at_all(by_md5.__getitem__, by_md5, MEGAPIXELS, logging.getLogger())
 
 
-def best(work: Callable[[], list[bool]], seconds: dict[str, float], name: str) -> list[bool]:
+def best(
+    work: Callable[[], list[bool]], seconds: dict[str, float], name: str, clock: Callable[[], float] = time.process_time
+) -> list[bool]:
     """The answers; the shortest time so far is kept."""
-    began = time.perf_counter()
+    began = clock()
     whole = work()
-    seconds[name] = min(time.perf_counter() - began, seconds.get(name, float("inf")))
+    seconds[name] = min(clock() - began, seconds.get(name, float("inf")))
     return whole
 
 
@@ -77,7 +80,7 @@ def main() -> None:
     for _ in range(TRIES):
         theirs = best(lambda: [verify_and_load(data) for data in by_md5.values()], seconds, names[0])
         ours = best(lambda: [look(data, MEGAPIXELS).problem is None for data in by_md5.values()], seconds, names[1])
-        found = best(lambda: [one.problem is None for one in on_all_cores(by_md5).values()], seconds, names[2])
+        found = best(lambda: [one.problem is None for one in on_all_cores(by_md5).values()], seconds, names[2], time.perf_counter)
         assert sorted(found) == sorted(ours)
     print(f"{len(by_md5)} pictures, {sum(map(len, by_md5.values())) / 1e6:.0f} MB, {sum(theirs)} of them whole")
     for name in names:
