@@ -2,7 +2,8 @@
 
 **When**: as soon as a delivery is complete at the source, and nightly as a sweep.
 **Then**: the dataset DAGs that use this source start.
-**Red**: a delivery could not be read, or a definition is wrong: the failed task's last log line says which and what to do.
+**Red**: a delivery could not be read, a definition is wrong, or a rule or gate stopped the batch: the failed task's last log line
+says which and what to do. A stopped batch is checked again by *labels_again__&lt;source&gt;*.
 **Grey (skipped)**: nothing new. Labels that broke a rule do not make it red: see *Data Docs* on `validate_annotations`.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 from airflow.sdk import DAG, AssetOrTimeSchedule
 
 from include.definitions import SourceDefinition
+from include.definitions.suites import told
 from visionloop_airflow import assets, definitions
 from visionloop_airflow.container_step import container_step
 
@@ -33,7 +35,7 @@ def labels_dag(source: SourceDefinition) -> DAG:
         checked = container_step(
             "validate_annotations",
             batch=batch,
-            config=name | {"owner": source.owner} | source.validate_annotations,
+            config=told(source),
             outlets=[assets.checked_labels(source.name)],
         )
         if source.return_labels is not None:

@@ -13,13 +13,12 @@ import numpy as np
 import pandas as pd
 
 from include.checks.checks import Bools
-from include.checks.expectations import expectation_of
+from include.checks.expectations import FOUND, expectation_of
 from include.definitions.suites import RuleInUse
 from include.errors import ConfigError
 
 # after include.checks.expectations, which says how it is to be imported
 import great_expectations as gx  # isort: skip
-from great_expectations.core.batch import Batch  # isort: skip
 from great_expectations.core.expectation_validation_result import (  # isort: skip
     ExpectationSuiteValidationResult,
     ExpectationValidationResult,
@@ -29,9 +28,11 @@ from great_expectations.data_context.types.resource_identifiers import (  # isor
     ExpectationSuiteIdentifier,
     ValidationResultIdentifier,
 )
+from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine  # isort: skip
 from great_expectations.expectations.expectation import Expectation  # isort: skip
 from great_expectations.validator.metric_configuration import MetricConfiguration  # isort: skip
 from great_expectations.validator.metrics_calculator import MetricsCalculator  # isort: skip
+from great_expectations.validator.validator import Validator  # isort: skip
 
 # Counts and a few values; which rows they are is asked of the metric itself: COMPLETE builds a dict per row, and lists 200 values
 HOW: dict[str, Any] = {"result_format": "BASIC", "partial_unexpected_count": 20, "return_unexpected_index_query": False}
@@ -56,7 +57,7 @@ class Asked:
 class _Answers:
     """Of one question, over all the parts that were asked."""
 
-    suite: gx.ExpectationSuite
+    expectations: list[Expectation]
     asked: dict[str, Asked]
     results: dict[str, ExpectationValidationResult] = field(default_factory=dict)
 
@@ -85,9 +86,9 @@ class Suites:
 
     def __init__(self, folder: Path, batch_id: str, batch_made_at: datetime) -> None:
         logging.getLogger("great_expectations").setLevel(logging.WARNING)
-        self.context = gx.get_context(mode="file", project_root_dir=folder)
+        self.folder = folder
+        self.context = gx.get_context(mode="ephemeral")
         self.context.variables.progress_bars = ProgressBarsConfig(globally=False)  # 101 updates become one log line
-        self.source = self.context.data_sources.add_pandas("batch")
         self.run_id = gx.RunIdentifier(run_name=f"batch-{batch_id}", run_time=batch_made_at)
         self.answers: dict[str, _Answers] = {}
 
@@ -106,20 +107,28 @@ class Suites:
             if rule.on != "batch" and not hasattr(expectations[rule.name], "map_metric"):
                 raise ConfigError(f"{rule.suite}: rules.{rule.name}: {rule.expect} is about all rows together: say `on: batch`")
         if question not in self.answers:
-            suite = self.context.suites.add(gx.ExpectationSuite(name=question, expectations=list(expectations.values())))
-            self.source.add_dataframe_asset(question).add_batch_definition_whole_dataframe("all rows")
-            self.answers[question] = _Answers(suite, {one.name: Asked(question, one.name, one.expected) for one in rules})
+            made = list(expectations.values())
+            self.answers[question] = _Answers(made, {one.name: Asked(question, one.name, one.expected) for one in rules})
         answers = self.answers[question]
-        data = self.source.get_asset(question).get_batch_definition("all rows").get_batch({"dataframe": rows})
-        found = {_rule_name(one): one for one in data.validate(answers.suite, result_format=HOW).results}
+        # without a data source, which would hash all cells twice for a fingerprint
+        engine = PandasExecutionEngine(batch_data_dict={question: rows})
+        validator = Validator(execution_engine=engine, data_context=self.context)
+        FOUND.clear()
+        asked = [one.configuration for one in expectations.values()]
+        found = {
+            _rule_name(one): one for one in validator.graph_validate(asked, {"result_format": HOW, "catch_exceptions": True})
+        }
         for name, result in found.items():
             _raise_if_crashed(name, result)
             answers.add(name, result)
-        return _masks(data, expectations, found, len(rows))
+        return _masks(engine, expectations, found, len(rows))
 
     def build_docs(self) -> Path:
-        """The folder of Great Expectations' Data Docs."""
+        """The folder of Great Expectations' Data Docs, made in a project of files: only there it writes pages."""
+        project = gx.get_context(mode="file", project_root_dir=self.folder)
+        project.variables.progress_bars = ProgressBarsConfig(globally=False)
         for question, answers in self.answers.items():
+            project.suites.add(gx.ExpectationSuite(name=question, expectations=answers.expectations))
             results = list(answers.results.values())
             count = sum(bool(one.success) for one in results)
             whole = ExpectationSuiteValidationResult(
@@ -131,26 +140,31 @@ class Suites:
                 meta={"run_id": self.run_id, "great_expectations_version": gx.__version__},
             )  # fmt: skip
             key = ValidationResultIdentifier(ExpectationSuiteIdentifier(question), self.run_id, "all-rows")
-            self.context.validation_results_store.set(key, whole)
-        (index,) = self.context.build_data_docs().values()
+            project.validation_results_store.set(key, whole)
+        (index,) = project.build_data_docs().values()
         return Path(index.removeprefix("file://")).parent
 
 
-def _masks(data: Batch, expectations: dict[str, Expectation], found: dict[str, Any], count: int) -> dict[str, Bools]:
+def _masks(
+    engine: PandasExecutionEngine, expectations: dict[str, Expectation], found: dict[str, Any], count: int
+) -> dict[str, Bools]:
     """What Great Expectations itself found of each row, before it makes lists of it."""
-    engine = data.data.execution_engine
     conditions: dict[str, MetricConfiguration] = {}
     for name, one in expectations.items():
-        if metric := getattr(one, "map_metric", None):
+        metric = getattr(one, "map_metric", None)
+        if metric and name not in FOUND:
             needs = one.get_validation_dependencies(engine, {"result_format": HOW})
             counted = needs.get_metric_configuration(f"{metric}.unexpected_count")
             assert counted is not None
             told = counted.metric_domain_kwargs, counted.metric_value_kwargs
             conditions[name] = MetricConfiguration(f"{metric}.condition", *told)
-    values, _ = MetricsCalculator(engine, show_progress_bars=False).compute_metrics(list(conditions.values()))
+    calculator = MetricsCalculator(engine, show_progress_bars=False)
+    values, _ = calculator.compute_metrics(list(conditions.values())) if conditions else ({}, {})
     masks = {}
     for name in expectations:
-        if name in conditions:
+        if name in FOUND:
+            masks[name] = FOUND[name]
+        elif name in conditions:
             answer = values[conditions[name].id][0]
             masks[name] = np.zeros(count, np.bool_)
             masks[name][answer.index[answer.to_numpy(np.bool_)]] = True  # a stock one leaves out the rows without a value

@@ -22,12 +22,15 @@ from great_expectations.expectations.metrics.map_metric_provider.multicolumn_map
 
 from include.checks import annotation_checks, batch_checks, image_checks, polygon_checks
 from include.checks.catalogue import BY_NAME
-from include.checks.checks import CHECKS, Check
+from include.checks.checks import CHECKS, Bools, Check
 from include.definitions.suites import RuleInUse
 from include.errors import ConfigError
 
 DOMAIN = ("batch_id", "table", "column_list", "row_condition", "condition_parser", "ignore_row_if")
 ROW = "row"
+FOUND: dict[
+    str, Bools
+] = {}  # by rule, where it was broken when Great Expectations last asked: it makes lists of values, no columns
 FILL = (annotation_checks, batch_checks, image_checks, polygon_checks)  # being imported, they fill CHECKS
 
 
@@ -40,7 +43,8 @@ def _made_of(check: Check) -> type[MulticolumnMapExpectation]:
     told = BY_NAME[check.name].parameters
 
     def condition(cls: object, column_list: pd.DataFrame, parameters: dict[str, object], **_: object) -> pd.Series:
-        return pd.Series(~check.broken(column_list, told.model_validate(parameters)), index=column_list.index)
+        broken = FOUND[check.name] = check.broken(column_list, told.model_validate(parameters))
+        return pd.Series(~broken, index=column_list.index)
 
     metric = {
         "condition_metric_name": f"labels.{check.name}",

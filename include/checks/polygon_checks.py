@@ -1,6 +1,7 @@
 """The rules about polygons, by shapely over all of them at once.
 
-Geometry is JSON (include/labelling/items.py). A polygon may be several, each with its holes; they are judged together.
+Geometry is JSON (include/labelling/items.py). A polygon may be several, each with its holes; they are judged together. It is read
+once, into a column `polygon` of shapely's, for all the rules that look at it.
 """
 
 from __future__ import annotations
@@ -19,76 +20,88 @@ from include.checks.checks import Bools, Row, check, is_in
 from include.labelling.items import polygons_of
 
 Floats = NDArray[np.float64]
+Objects = NDArray[np.object_]
 AREA = re.compile(r'"area": ?(-?[0-9][0-9.eE+-]*)')
+TOO_SHORT = shapely.GeometryCollection()  # stands for a polygon with a ring of fewer than three corners, which shapely has not
 
 
-def polygons(rows: pd.DataFrame) -> tuple[NDArray[np.intp], NDArray[np.object_], Bools]:
-    """Positions of the rows that are polygons, what is drawn there, and whether one has a ring of fewer than three corners."""
-    at = np.flatnonzero(is_in(rows["shape"], ("polygon",)) & rows["geometry"].notna().to_numpy())
-    drawn = [polygons_of(text) for text in rows["geometry"].to_numpy(dtype=object)[at]]
+def polygons(geometry: Objects) -> Objects:
+    """A multipolygon for each JSON text; None for null, TOO_SHORT where a ring is no ring."""
+    at = np.flatnonzero([one is not None for one in geometry])
+    drawn = [polygons_of(text) for text in geometry[at]]
     parts = list(chain.from_iterable(drawn))
     part_of = np.repeat(np.arange(len(at)), [len(one) for one in drawn]).astype(np.intp)
     rings = list(chain.from_iterable(parts))
     ring_of = np.repeat(np.arange(len(parts)), [len(one) for one in parts]).astype(np.intp)
     lengths = np.array([len(one) for one in rings], np.intp)
-    is_short = np.zeros(len(at), np.bool_)
-    is_short[part_of[ring_of[lengths < 3]]] = True
-    is_short |= np.bincount(part_of, minlength=len(at)) == 0
-    whole = [ring for ring, length in zip(rings, lengths, strict=True) if length >= 3]
-    points = np.array(list(chain.from_iterable(whole)), np.float64).reshape(-1, 2)
-    lines = shapely.linearrings(points, indices=np.repeat(np.arange(len(whole)), lengths[lengths >= 3]))
-    used, ring_at = np.unique(ring_of[lengths >= 3], return_inverse=True)
-    made = shapely.polygons(lines, indices=ring_at) if len(lines) else np.empty(0, object)
-    shapes = np.full(len(at), shapely.MultiPolygon(), dtype=object)
-    if len(made):
-        shapely.multipolygons(made, indices=part_of[used], out=shapes)
-    return at, shapes, is_short
+    is_long = lengths >= 3
+    points = np.array(list(chain.from_iterable(ring for ring in rings if len(ring) >= 3)), np.float64).reshape(-1, 2)
+    shapes = np.full(len(at), TOO_SHORT, dtype=object)
+    if is_long.any():
+        lines = shapely.linearrings(points, indices=np.repeat(np.arange(is_long.sum()), lengths[is_long]))
+        used, ring_at = np.unique(ring_of[is_long], return_inverse=True)
+        shapely.multipolygons(shapely.polygons(lines, indices=ring_at), indices=part_of[used], out=shapes)
+    shapes[part_of[ring_of[~is_long]]] = TOO_SHORT
+    made = np.full(len(geometry), None, dtype=object)
+    made[at] = shapes
+    return made
 
 
-@check("polygon_valid", "shape", "geometry", got=lambda row: _reason(row))
+def _drawn(rows: pd.DataFrame) -> tuple[NDArray[np.intp], Objects]:
+    """Positions of the rows that have a polygon, and the polygons."""
+    shapes = rows["polygon"].to_numpy(dtype=object)
+    at = np.flatnonzero(~shapely.is_missing(shapes))
+    return at, shapes[at]
+
+
+def _where(rows: pd.DataFrame, at: NDArray[np.intp], broken: Bools) -> Bools:
+    found = np.zeros(len(rows), np.bool_)
+    found[at[broken]] = True
+    return found
+
+
+@check("polygon_valid", "polygon", got=lambda row: _reason(row))
 def polygon_valid(rows: pd.DataFrame, _: told.Parameters) -> Bools:
     """Parts of one annotation may touch or overlap: each is judged by itself."""
-    at, shapes, is_short = polygons(rows)
+    at, shapes = _drawn(rows)
+    broken = shapely.is_empty(shapes)
     parts, part_of = shapely.get_parts(shapes, return_index=True)
-    broken = np.zeros(len(rows), np.bool_)
-    broken[at] = is_short
-    broken[at[part_of[~shapely.is_valid(parts)]]] = True
-    return broken
+    broken[part_of[~shapely.is_valid(parts)]] = True
+    return _where(rows, at, broken)
+
+
+def _one(row: Row) -> Objects:
+    return polygons(np.array([row["geometry"]], dtype=object))
 
 
 def _reason(row: Row) -> str:
-    alone = pd.DataFrame({"shape": pd.Categorical(["polygon"]), "geometry": [row["geometry"]]})
-    _, shapes, is_short = polygons(alone)
-    reasons = [one for one in shapely.is_valid_reason(shapely.get_parts(shapes)) if one != "Valid Geometry"]
-    return "a ring of fewer than three corners" if is_short[0] else f"{reasons[0] if reasons else 'no polygon'}"
+    reasons = [one for one in shapely.is_valid_reason(shapely.get_parts(_one(row))) if one != "Valid Geometry"]
+    return str(reasons[0]) if reasons else "a ring of fewer than three corners"
 
 
-@check("box_matches_polygon", "shape", "geometry", *SIDES, got=lambda row: _both_boxes(row))
+@check("box_matches_polygon", "polygon", *SIDES, got=lambda row: _both_boxes(row))
 def box_matches_polygon(rows: pd.DataFrame, told: told.PolygonBox) -> Bools:
-    at, shapes, is_short = polygons(rows)
+    at, shapes = _drawn(rows)
     boxes = rows[list(SIDES)].to_numpy()[at]
-    around = shapely.bounds(shapes)
+    around = shapely.bounds(shapes)  # NaN of TOO_SHORT, which another rule is about
     shared = np.minimum(boxes[:, :2] + boxes[:, 2:], around[:, 2:]) - np.maximum(boxes[:, :2], around[:, :2])
     overlap = shared.clip(min=0).prod(axis=1)
     union = boxes[:, 2:].prod(axis=1) + (around[:, 2:] - around[:, :2]).prod(axis=1) - overlap
-    broken = np.zeros(len(rows), np.bool_)
-    broken[at] = ~is_short & (overlap < told.min_iou * union)
-    return broken
+    return _where(rows, at, overlap < told.min_iou * union)
 
 
 def _both_boxes(row: Row) -> str:
-    alone = pd.DataFrame({"shape": pd.Categorical(["polygon"]), "geometry": [row["geometry"]]})
-    left, top, right, bottom = shapely.bounds(polygons(alone)[1])[0]
+    left, top, right, bottom = shapely.bounds(_one(row))[0]
     x, y, width, height = (row[side] for side in SIDES)
     return f"box x {x:g} to {x + width:g}, y {y:g} to {y + height:g}; polygon x {left:g} to {right:g}, y {top:g} to {bottom:g}"
 
 
-@check("area_as_stated", "raw", "shape", "geometry", *SIDES, got=lambda row: _areas(row))
+@check("area_as_stated", "raw", "shape", "polygon", *SIDES, got=lambda row: _areas(row))
 def area_as_stated(rows: pd.DataFrame, told: told.Area) -> Bools:
     """COCO's `area`: of the polygon where there is one, else of the box; not of a mask. Nothing stated breaks nothing."""
     stated = rows["raw"].str.extract(AREA, expand=False).astype(np.float64).to_numpy()
-    drawn = rows["width_px"].to_numpy() * rows["height_px"].to_numpy()
-    at, shapes, _ = polygons(rows)
+    drawn = rows["width_px"].to_numpy(np.float64) * rows["height_px"].to_numpy(np.float64)
+    at, shapes = _drawn(rows)
     drawn[at] = shapely.area(shapes)
     drawn[is_in(rows["shape"], ("mask", "ellipse", "rotated_box"))] = np.nan
     return np.asarray(np.abs(stated - drawn) > told.tolerance * drawn)
@@ -96,4 +109,5 @@ def area_as_stated(rows: pd.DataFrame, told: told.Area) -> Bools:
 
 def _areas(row: Row) -> str:
     found = AREA.search(row["raw"])
-    return f"area {found[1] if found else 'none'} with a box of {row['width_px'] * row['height_px']:g} px²"
+    drawn = shapely.area(_one(row))[0] if row["geometry"] and row["shape"] == "polygon" else row["width_px"] * row["height_px"]
+    return f"area {found[1] if found else 'none'}; drawn are {drawn:g} px²"

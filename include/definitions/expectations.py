@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from include.checks.catalogue import BATCH, BY_NAME, IMAGE, ROW, Rule, Subject
 from include.checks.parameters import Stock
 from include.definitions.base import Definition
 
-Settings = dict[str, dict[str, Any]]
+
+def _said(rules: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """YAML reads an `off` without quotes as false."""
+    return {name: rule | {"action": "off"} if rule.get("action") is False else rule for name, rule in rules.items()}
+
+
+Settings = Annotated[dict[str, dict[str, Any]], AfterValidator(_said)]
 
 
 class Gate(BaseModel):

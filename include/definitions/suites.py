@@ -12,6 +12,7 @@ from include.checks.catalogue import BY_NAME, RULES, Action, Rule, Subject
 from include.definitions.expectations import ExpectationSuite, Gate, Settings, problems, rule_named
 from include.definitions.files import definitions_root, read_definition
 from include.definitions.problems import flatten
+from include.definitions.source import SourceDefinition
 from include.errors import ConfigError
 
 OURS = Path(__file__).resolve().parents[1]
@@ -102,6 +103,13 @@ def resolve(section: Mapping[str, Any], source: str, root: Path | None = None) -
         _check_gate(gate, in_use, where)
     suites = tuple(f"{suite.name}@{suite.version}" for suite in read)
     return InUse(suites=suites, rules=tuple(one for one in in_use if one.action != "off"), gates=gates)
+
+
+def told(source: SourceDefinition) -> dict[str, Any]:
+    """What validate_annotations is told for a source, with its rules put together. Raises ConfigError as `resolve` does."""
+    section = source.validate_annotations
+    in_use = resolve(section, source.name)
+    return {"source": source.name, "owner": source.owner, **section, "in_use": in_use.model_dump(mode="json")}
 
 
 def _with_includes(names: Sequence[str], root: Path, where: str, within: tuple[str, ...]) -> Iterator[ExpectationSuite]:

@@ -8,13 +8,14 @@ from airflow.exceptions import AirflowTimetableInvalid
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.timetables.trigger import CronTriggerTimetable
 
-from include.definitions import DatasetDefinition, ModelDefinition, SourceDefinition, read_definitions
+from include.definitions import DatasetDefinition, ExpectationSuite, ModelDefinition, SourceDefinition, read_definitions
+from include.definitions import suites
 from include.definitions.base import Definition
 from include.definitions.files import DefinitionT
 from include.errors import ConfigError
 from visionloop_airflow.forms import training_form
 
-KINDS = (SourceDefinition, DatasetDefinition, ModelDefinition)
+KINDS = (ExpectationSuite, SourceDefinition, DatasetDefinition, ModelDefinition)
 
 
 def unusable(definition: Definition) -> list[str]:
@@ -33,7 +34,13 @@ def unusable(definition: Definition) -> list[str]:
             except ParamValidationError as error:
                 reason = str(error).split("\n", 1)[0].removeprefix("Invalid input for param None: ")
                 found.append(f"train_detector.{name}: {reason}")
-    return [f"include/{definition.noun}s/{definition.name}.yaml: {problem}" for problem in found]
+    said = [f"include/{definition.noun}s/{definition.name}.yaml: {problem}" for problem in found]
+    if isinstance(definition, SourceDefinition):
+        try:
+            suites.resolve(definition.validate_annotations, definition.name)
+        except ConfigError as error:
+            said.append(str(error))
+    return said
 
 
 def good(kind: type[DefinitionT]) -> Iterator[DefinitionT]:
@@ -60,4 +67,4 @@ def problems() -> list[str]:
     for model in good(ModelDefinition):
         if model.dataset not in datasets:
             found.append(f"include/models/{model.name}.yaml: dataset: got {model.dataset!r}, expected one of {sorted(datasets)}")
-    return found
+    return list(dict.fromkeys(found))  # a suite that is wrong is so for every source that uses it

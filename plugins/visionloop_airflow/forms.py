@@ -46,6 +46,27 @@ def training_form(model: ModelDefinition) -> dict[str, Param]:
     }
 
 
+def again_form() -> dict[str, Param]:
+    """Which batch is checked again, and why it may teach whatever stops it."""
+    return {
+        "batch": Param(
+            type="string",
+            pattern="^[0-9a-f]+$",
+            title="Batch",
+            description_md="Its id: the message of the task that was stopped names it.",
+        ),
+        "let_through_because": Param(
+            "",
+            type="string",
+            title="Let it through, because …",
+            description_md="Empty: the rules decide, as they are now. Else the batch teaches, and its card says who let it, and why.",
+        ),
+    }
+
+
+LET_THROUGH = {"let_through_because": "{{ params.let_through_because }}"}
+
+
 def audit_form() -> dict[str, Param]:
     """Which versions an audit looks at, and how closely."""
     return {

@@ -38,6 +38,11 @@ def checked_labels(sources: Iterable[str]) -> ArtifactRef:
     return ArtifactRef("checked_labels[]", ",".join(f"labels/{source}/checked" for source in sources))
 
 
+def label_batch(source: str, batch: str) -> ArtifactRef:
+    """One batch, as it came."""
+    return ArtifactRef("label_batch", f"labels/{source}/batches/{batch}.json")
+
+
 def label_batches(sources: Iterable[str]) -> ArtifactRef:
     """Every batch of these sources, as it came."""
     return ArtifactRef("label_batch[]", ",".join(f"labels/{source}/batches" for source in sources))

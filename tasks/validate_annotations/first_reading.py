@@ -54,8 +54,6 @@ class FirstReading:
         for name, (rows, _) in (("unique_annotation_id", self.same_id), ("no_duplicate_box", self.same_box)):
             self._set_aside[name].append(self._image_of(rows))
         self._reject_images("beside others")
-        for buckets in (self.boxes, self.ids):
-            buckets.close()
 
     def _judge(self, first: int, part: pa.Table, lost: NDArray[np.bool_]) -> None:
         at = self.images.places.of(part["image_key"])
@@ -84,7 +82,7 @@ class FirstReading:
         has_id = part["annotation_id"].is_valid().to_numpy()
         named = part.filter(pa.array(has_id))
         hashes = [hashes_of(named["annotation_id"], f"{salt:016d}") for salt in (0, 1)]
-        keys = pc.utf8_rtrim(named["annotation_key"], characters="0123456789")
+        keys = pc.ascii_rtrim(named["annotation_key"], characters="0123456789")
         one = {"row": row[has_id], "image": image[has_id], "delivery": self.deliveries.of(words(keys))}
         self.ids.add(hashes[0], one | {"hash": hashes[0], "other_hash": hashes[1]})
 

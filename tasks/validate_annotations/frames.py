@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from include.artifacts.tables import ANNOTATIONS
+from include.artifacts.tables import ANNOTATIONS, to_frame
 from include.checks.annotation_checks import SIDES
 from include.checks.checks import CHECKS
+from include.checks.polygon_checks import polygons
 from include.definitions.suites import RuleInUse
 from tasks.validate_annotations.pictures import Picture
 
@@ -46,7 +48,7 @@ class Places:
         places = self.order[at] if len(self.order) else np.zeros(len(wanted), np.int64)
         is_it = np.zeros(len(wanted), np.bool_)
         if len(self.order) and len(wanted):
-            is_it = np.asarray(pa.compute.equal(self.keys.take(pa.array(places)), wanted))
+            is_it = np.asarray(pc.equal(self.keys.take(pa.array(places)), wanted))
         codes = words.indices.fill_null(len(wanted)).to_numpy()
         return np.append(np.where(is_it, places, -1), -1)[codes]
 
@@ -105,7 +107,12 @@ def annotation_frame(part: pa.Table, first: int, at: Ints, images: pd.DataFrame,
         frame[side] = np.append(images[side].to_numpy(np.float64), np.nan)[at]
     frame["is_crowd"] = part["is_crowd"].fill_null(False).to_numpy()
     frame |= {name: words(part[name]) for name in WORDS if name in part.column_names}
-    frame |= {name: part[name].to_pandas().astype(object) for name in ("geometry", "raw") if name in part.column_names}
+    if "geometry" in part.column_names:
+        is_polygon = pc.fill_null(pc.equal(part["shape"], "polygon"), False)
+        drawn = pc.if_else(is_polygon, part["geometry"], pa.scalar(None, pa.string()))
+        frame["polygon"] = polygons(drawn.to_numpy())
+    if "raw" in part.column_names:
+        frame["raw"] = part["raw"].to_pandas().astype(object)
     return with_stock_columns(pd.DataFrame(frame), part, rules, "annotation")
 
 
@@ -113,6 +120,8 @@ def columns_for(rules: Collection[RuleInUse]) -> set[str]:
     """Of ANNOTATIONS, those that the rules look at."""
     told = {column for rule in rules for column in (CHECKS[rule.name].columns if not rule.expect else stock_columns(rule))}
     more = {"attributes"} if any(rule.expect for rule in rules) else set()
+    if "polygon" in told:
+        more |= {"geometry", "shape"}
     return (ALWAYS | told | more) & set(ANNOTATIONS.names)
 
 
@@ -125,9 +134,11 @@ def stock_columns(rule: RuleInUse) -> list[str]:
 def with_stock_columns(frame: pd.DataFrame, table: pa.Table, rules: Collection[RuleInUse], subject: str) -> pd.DataFrame:
     """With what stock expectations look at and checks do not: a column of the table, or one of the attributes."""
     for name in {name for rule in rules if rule.expect and rule.rule.subject == subject for name in stock_columns(rule)}:
+        if name in frame:
+            continue
         if name in table.column_names:
-            frame[name] = table[name].to_pandas().astype(object)
-        elif name not in frame:
+            frame[name] = to_frame(table.select([name]))[name]
+        else:
             said = [json.loads(one).get(name) for one in frame["attributes"].cat.categories]
             frame[name] = np.array([*said, None], dtype=object)[frame["attributes"].cat.codes.to_numpy()]
     return frame

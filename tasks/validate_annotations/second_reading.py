@@ -89,9 +89,10 @@ class SecondReading:
     ) -> Iterator[Finding]:
         positions = np.flatnonzero((bits > 0) | goes)
         boxes = sides.to_dict("index")
-        for position, row in zip(positions.tolist(), part.take(pa.array(positions)).to_pylist(), strict=True):
+        rows = part.take(pa.array(positions)).to_pylist()
+        for position, row, beside in zip(positions.tolist(), rows, self._beside(first + positions, at[positions]), strict=True):
             row |= {side: float("nan") if row[side] is None else row[side] for side in SIDES} | boxes.get(position, {})
-            row |= self._beside(first + position, int(at[position])) | {"repairs": repairs.get(position, {})}
+            row |= beside | {"repairs": repairs.get(position, {})}
             is_own = bits[position] & self.rules.rejecting > 0
             found = list(self._of(row, int(bits[position]), int(at[position]), bool(goes[position]) and not is_own))
             for who in self.rejected:
@@ -106,13 +107,14 @@ class SecondReading:
         else:
             yield from self.make.of_row(row, bits, self.rules)
 
-    def _beside(self, row: int, at: int) -> dict[str, Any]:
+    def _beside(self, rows: Ints, at: Ints) -> Iterator[dict[str, Any]]:
         """What the rules' words want that is in no column."""
         images = self.first.images.frame
-        size = {name: float(images[name].iat[at]) if at >= 0 else float("nan") for name in ("real_width_px", "real_height_px")}
-        again = {"same_id": self.first.same_id, "same_box": self.first.same_box}
-        others = {name: int(_of(pairs, np.array([row]))[0]) for name, pairs in again.items()}
-        return size | {name: self.keys.get(other) for name, other in others.items()}
+        sizes = (np.append(images[name].to_numpy(np.float64), np.nan)[at] for name in ("real_width_px", "real_height_px"))
+        others = (_of(pairs, rows) for pairs in (self.first.same_id, self.first.same_box))
+        for width, height, same_id, same_box in zip(*(one.tolist() for one in (*sizes, *others)), strict=True):
+            size = {"real_width_px": width, "real_height_px": height}
+            yield size | {"same_id": self.keys.get(same_id), "same_box": self.keys.get(same_box)}
 
     def _accepted(self, part: pa.Table, accepted: NDArray[np.bool_], sides: pd.DataFrame) -> pa.Table:
         for name in SIDES if len(sides) else ():

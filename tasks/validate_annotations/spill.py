@@ -20,23 +20,18 @@ class Buckets:
         self.dtype = np.dtype(dtype)
         self.count = max(1, -(-most_records // at_once))
         folder.mkdir()
-        self.files = [(folder / f"{number}").open("w+b") for number in range(self.count)]
+        self.paths = [folder / f"{number}" for number in range(self.count)]
 
     def add(self, keys: NDArray[Any], columns: dict[str, NDArray[Any]]) -> None:
         """One record per key; `columns` by the names of the type."""
         records = np.empty(len(keys), self.dtype)
         for name, values in columns.items():
             records[name] = values
-        bucket = keys % self.count
-        for number in np.unique(bucket):
-            records[bucket == number].tofile(self.files[number])
+        bucket = keys % self.count if self.count > 1 else np.zeros(0, np.int64)
+        for number, path in enumerate(self.paths):
+            with path.open("ab") as file:
+                (records[bucket == number] if self.count > 1 else records).tofile(file)
 
     def each(self) -> Iterator[Records]:
-        for file in self.files:
-            file.flush()
-            file.seek(0)
-            yield np.fromfile(file, self.dtype)
-
-    def close(self) -> None:
-        for file in self.files:
-            file.close()
+        for path in self.paths:
+            yield np.fromfile(path, self.dtype) if path.exists() else np.empty(0, self.dtype)

@@ -13,6 +13,7 @@ DAGS = ROOT / "dags"
 OPERATIONS = ("filter", "exclude", "merge", "transform", "adopt")
 EDGES = {
     "labels__trees": {("ingest_labels", "validate_annotations")},
+    "labels_again__trees": set(),
     "dataset__trees": set(),
     "model__trees": {
         ("train_detector", "pack_model"),
@@ -30,6 +31,7 @@ EDGES = {
 }
 TASKS = {
     "labels__trees": {"ingest_labels", "validate_annotations"},
+    "labels_again__trees": {"validate_annotations"},
     "dataset__trees": {"build_dataset"},
     "model__trees": {"train_detector", "pack_model", "evaluate_model", "test_bundle", "promote_model"},
     "reap_steps": {"reap_steps"},
@@ -171,7 +173,7 @@ def test_a_value_of_which_no_dag_can_be_made_is_named_too(definitions, file, lin
     needed = {"models": "owner: ada\ndataset: cells", "sources": "owner: ada\nkind: coco\nprefix: inbox/x"}
     definitions(file, f"{needed[file.split('/')[0]]}\n{line}")
     bag = load(DAGS)
-    assert bag.dags.keys() == {"labels__lab", "dataset__cells", "model__good", *BY_HAND}
+    assert bag.dags.keys() == {"labels__lab", "labels_again__lab", "dataset__cells", "model__good", *BY_HAND}
     (error,) = bag.import_errors.values()
     assert f"include/{said}" in error
 

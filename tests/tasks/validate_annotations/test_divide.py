@@ -7,13 +7,17 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.check_annotations import CLASSES, OFF, make
 from include.artifacts.tables import ANNOTATIONS, IMAGES
 from include.checks.asking import CheckCrashed, Suites
 from include.definitions.suites import RuleInUse
+from include.errors import ConfigError
+from tasks.validate_annotations.batch import Parent
 from tasks.validate_annotations.config import ValidateAnnotations
 from tasks.validate_annotations.pictures import Picture
 from tasks.validate_annotations.stream import parts_of_table
@@ -35,7 +39,8 @@ NAN = float("nan")
 
 @pytest.fixture
 def suites(tmp_path: Path) -> Suites:
-    return Suites(tmp_path, "b1", datetime(2026, 1, 1, tzinfo=UTC))
+    (tmp_path / "gx").mkdir()
+    return Suites(tmp_path / "gx", "b1", datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def image(key: str, md5: str | None = MD5S[0], width: float = 64, height: float = 48, delivery: str = "d1") -> dict[str, Any]:
@@ -66,7 +71,7 @@ def run(
 def divided_tables(
     suites: Suites, images: pa.Table, annotations: pa.Table, config: ValidateAnnotations = CONFIG, rows: int = 1000, **more: Any
 ) -> Divided:
-    folder = Path(tempfile.mkdtemp(dir=suites.context.root_directory))
+    folder = Path(tempfile.mkdtemp(dir=suites.folder))
     return divide(images, parts_of_table(annotations, ANNOTATIONS, rows), PICTURES, config, suites.broken, folder, **more)
 
 
@@ -222,3 +227,177 @@ def test_batch_from_before_shapes_and_conflicts_is_divided_as_boxes(suites: Suit
 def test_what_a_service_sent_is_said_in_its_own_words(suites: Suites, more: dict[str, Any], got: str) -> None:
     divided = run(suites, [image("i1")], [annotation(0, raw='{"type": "rectanglelabels"}', **more)])
     assert [row["got"] for row in rejected(divided)] == [got]
+
+
+def findings(divided: Divided) -> list[tuple[str, str, str]]:
+    return [(row["key"], row["rule"], row["action"]) for row in divided.table("findings").to_pylist()]
+
+
+def accepted_boxes(divided: Divided) -> dict[str, tuple[float, ...]]:
+    rows = divided.table("annotations").to_pylist()
+    return {row["annotation_key"]: tuple(row[side] for side in ("x_px", "y_px", "width_px", "height_px")) for row in rows}
+
+
+def test_repaired_boxes_teach_as_repaired_with_what_they_were(suites: Suites) -> None:
+    config = told(
+        box_positive_area={"action": "repair"}, box_inside_image={"action": "repair"}, no_duplicate_box={"action": "repair"}
+    )
+    rows = [
+        annotation(0, box=(14, 5, -10, 8)), annotation(1, box=(-2, 4, 20, 16)), annotation(2, box=(60, 4, 20, 16)),
+        annotation(3, box=(4, 5, 10, 8)), annotation(4, box=(10, 10, 0, -5)), annotation(5, box=(70, 30, -10, 8)),
+    ]  # fmt: skip
+    divided = run(suites, [image("i1")], rows, config)
+    # the last one's corners are put in order, then 6 of its 10 columns are cut off: more than half
+    assert accepted_boxes(divided) == {"d1#0": (4, 5, 10, 8), "d1#1": (0, 4, 18, 16)}
+    assert findings(divided) == [
+        ("d1#0", "box_positive_area", "repair"),
+        ("d1#1", "box_inside_image", "repair"),
+        ("d1#2", "box_inside_image", "reject annotation"),
+        ("d1#3", "no_duplicate_box", "repair"),
+        ("d1#4", "box_positive_area", "reject annotation"),
+        ("d1#5", "box_inside_image", "reject annotation"),
+    ]
+    told_of = {
+        row["key"]: (row["got"], row["before"], row["after"], row["severity"]) for row in divided.table("findings").to_pylist()
+    }
+    assert told_of["d1#0"] == ("-10×8 px", '{"width_px": -10.0, "x_px": 14.0}', '{"width_px": 10.0, "x_px": 4.0}', "warning")
+    assert told_of["d1#1"][1:3] == ('{"width_px": 20.0, "x_px": -2.0}', '{"width_px": 18.0, "x_px": 0.0}')
+    before = '{"height_px": 8.0, "width_px": 10.0, "x_px": 4.0, "y_px": 5.0}'
+    assert told_of["d1#3"] == ("same place as d1#0", before, None, "warning")
+    assert (divided.annotations, divided.rejected("annotation"), divided.by_rule("repair")) == (
+        2, 3, {"box_inside_image": 1, "box_positive_area": 1, "no_duplicate_box": 1},
+    )  # fmt: skip
+
+
+def test_clip_that_leaves_less_than_the_least_share_is_no_repair(suites: Suites) -> None:
+    config = told(box_inside_image={"action": "repair", "min_kept_share": 0.2})
+    divided = run(suites, [image("i1")], [annotation(0, box=(60, 4, 20, 16)), annotation(1, box=(60, 24, 21, 16))], config)
+    assert accepted_boxes(divided) == {"d1#0": (60, 4, 4, 16)}  # 4 of 20 columns; of the other 4 of 21
+
+
+def test_warned_row_teaches_and_one_that_is_set_aside_has_no_other_finding(suites: Suites) -> None:
+    rows = [
+        annotation(0, box=(0, 0, 63, 2.5)),
+        annotation(1, box=(0, 9, 63, 2.5), class_name="Bush"),
+        annotation(2, is_crowd=True),
+    ]
+    divided = run(suites, [image("i1")], rows)
+    assert findings(divided) == [
+        ("d1#0", "box_max_aspect_ratio", "warn"), ("d1#1", "known_class", "reject annotation"), ("d1#2", "crowd_is_a_mask", "warn"),
+    ]  # fmt: skip
+    assert list(accepted_boxes(divided)) == ["d1#0", "d1#2"]
+
+
+def test_image_is_set_aside_for_one_of_its_annotations_wherever_that_is_read(suites: Suites) -> None:
+    config = told(box_min_side={"action": "reject_image", "min_side_px": 2}, no_duplicate_box={"action": "reject_image"})
+    rows = [
+        annotation(0, "i1"), annotation(1, "i2"), annotation(2, "i1", box=(0, 0, 1, 9)), annotation(3, "i2", box=(4, 4, 20, 16)),
+        annotation(4, "i3"), annotation(5, "i1", annotation_id="4"),
+    ]  # fmt: skip
+    images = [image("i1"), image("i2", MD5S[1]), image("i3", "d" * 32)]
+    pictures = {**PICTURES, "d" * 32: Picture(64, 48, None)}
+    for at_once in (1, 100):
+        tables = (
+            pa.Table.from_pylist(images, IMAGES),
+            parts_of_table(pa.Table.from_pylist(rows, ANNOTATIONS), ANNOTATIONS, at_once),
+        )
+        folder = Path(tempfile.mkdtemp(dir=suites.folder))
+        divided = divide(*tables, pictures, config, suites.broken, folder)
+        assert findings(divided) == [
+            ("i1", "box_min_side", "reject image"), ("i2", "no_duplicate_box", "reject image"),
+            ("d1#0", "box_min_side", "reject annotation"), ("d1#1", "no_duplicate_box", "reject annotation"),
+            ("d1#2", "box_min_side", "reject annotation"), ("d1#3", "no_duplicate_box", "reject annotation"),
+            ("d1#5", "box_min_side", "reject annotation"),
+        ]  # fmt: skip
+        assert divided.table("images")["image_key"].to_pylist() == ["i3"]
+        said = {row["key"]: row["got"] for row in divided.table("findings").to_pylist()}
+        assert (said["i1"], said["d1#0"], said["d1#2"]) == ("1 of its annotations break it",) * 2 + ("1×9 px",)
+
+
+def test_picture_without_labels_teaches_and_is_warned_of(suites: Suites) -> None:
+    divided = run(suites, [image("i1"), image("i2", MD5S[1])], [annotation(0, "i1"), annotation(1, "i2", class_name="Bush")])
+    assert findings(divided) == [("i2", "image_has_labels", "warn"), ("d1#1", "known_class", "reject annotation")]
+    assert divided.table("images").num_rows == 2
+
+
+def test_any_expectation_that_great_expectations_has_is_a_rule(suites: Suites) -> None:
+    north = {
+        "expect": "expect_column_values_to_be_in_set",
+        "column": "site",
+        "value_set": ["north"],
+        "on": "images",
+        "action": "reject",
+    }
+    wide = {"expect": "expect_column_values_to_be_between", "column": "width_px", "max_value": 30, "action": "warn"}
+    mean = {"expect": "expect_column_mean_to_be_between", "column": "width_px", "max_value": 20, "on": "batch", "action": "stop"}
+    images = [image("i1") | {"attributes": '{"site": "north"}'}, image("i2", MD5S[1]) | {"attributes": '{"site": "south"}'}]
+    rows = [annotation(0, "i1", box=(0, 0, 40, 9)), annotation(1, "i2")]
+    divided = run(suites, images, rows, told(from_north=north, not_wide=wide, narrow=mean))
+    assert findings(divided) == [
+        ("i2", "from_north", "reject image"), ("d1#0", "not_wide", "warn"), ("d1#1", "from_north", "reject annotation"),
+        ("all annotations that teach", "narrow", "stop"),
+    ]  # fmt: skip
+    assert divided.stopped_by == ("narrow: 1 found; expected expect_column_mean_to_be_between column width_px, max_value 20",)
+
+
+def test_expectation_about_all_rows_cannot_judge_one(suites: Suites) -> None:
+    mean = {"expect": "expect_column_mean_to_be_between", "column": "width_px", "max_value": 20}
+    with pytest.raises(ConfigError, match="expect_column_mean_to_be_between is about all rows together: say `on: batch`"):
+        run(suites, [image("i1")], [annotation(0)], told(narrow=mean))
+    with pytest.raises(ConfigError, match="Great Expectations has no expect_the_best; is it spelt right"):
+        run(suites, [image("i1")], [annotation(0)], told(best={"expect": "expect_the_best"}))
+
+
+@pytest.mark.parametrize(("bad", "is_stopped"), [(2, False), (3, True)], ids=["at the limit", "above"])
+def test_gate_stops_above_its_share(suites: Suites, bad: int, is_stopped: bool) -> None:
+    rows = [annotation(n, box=(n, n, 4, 4), class_name="Bush" if n < bad else "Tree") for n in range(20)]
+    gate = {"rules": ["known_class"], "max_share": 0.1, "min_rows": 20}
+    config = ValidateAnnotations(source="trees", owner="lead", classes=CONFIG.classes, gates=[gate])
+    divided = run(suites, [image("i1")], rows, config)
+    assert divided.stopped_by == (("gate on known_class: 3 of 20 (15.0%); at most 10.0%",) if is_stopped else ())
+    assert ("all", "gate on known_class", "stop") in findings(divided) or not is_stopped
+
+
+def test_gate_does_not_judge_a_small_batch_and_may_only_warn(suites: Suites) -> None:
+    gates = [{"max_share": 0, "min_rows": 3}, {"max_share": 0, "min_rows": 1, "on": "images", "action": "warn"}]
+    config = ValidateAnnotations(source="trees", owner="lead", classes=CONFIG.classes, gates=gates)
+    divided = run(suites, [image("i1", MD5S[2])], [annotation(0), annotation(1)], config)
+    assert divided.stopped_by == ()
+    assert findings(divided)[-1] == ("all", "gate on rejected images", "warn")
+
+
+def test_batch_is_compared_with_its_parent(suites: Suites) -> None:
+    classes = {"Tree": "Tree", "Dead": "Dead"}
+    few = {"class_balance": {"min_boxes": 4}, "counts_against_parent": {"min_images": 1}}
+    config = ValidateAnnotations(source="trees", owner="lead", classes=classes, rules=few)
+    rows = [annotation(n, box=(10 * n, 4, 9, 9), class_name="Dead" if n else "Tree") for n in range(4)]
+    divided = run(suites, [image("i1")], rows, config, parent=Parent("batch b0", 10, {"Tree": 8, "Dead": 2}))
+    said = [(row["rule"], row["action"], row["got"]) for row in divided.table("findings").to_pylist()]
+    # (0.25 - 0.8) ln(0.25 / 0.8) + (0.75 - 0.2) ln(0.75 / 0.2) = 0.640 + 0.727
+    assert said == [
+        ("class_balance", "warn", "PSI 1.37: Dead 20% → 75%, Tree 80% → 25%"),
+        ("counts_against_parent", "warn", "4.00 boxes per image; 1.00 in batch b0"),
+    ]
+
+
+def test_batch_read_in_one_part_or_in_many_is_divided_alike(suites: Suites) -> None:
+    folder = Path(tempfile.mkdtemp(dir=suites.folder))
+    make(folder, 3000, at_once=3000)
+    images, annotations = pq.read_table(folder / "images.parquet"), pq.read_table(folder / "annotations.parquet")
+    config = ValidateAnnotations(
+        source="bench",
+        owner="lead",
+        classes={name: name for name in CLASSES},
+        rules={**OFF, "box_inside_image": {"action": "repair"}},
+    )
+    found = []
+    for number, at_once in enumerate((3000, 1100)):
+        asked = Suites(folder / f"gx{number}", "b1", datetime(2026, 1, 1, tzinfo=UTC))
+        (into := folder / f"divided{number}").mkdir()
+        divided = divide(images, parts_of_table(annotations, ANNOTATIONS, at_once), None, config, asked.broken, into)
+        counts = [(one.rule, one.rows, one.broken) for one in asked.asked]
+        found.append(
+            [divided.counts, counts, *(divided.table(name).to_pylist() for name in ("images", "annotations", "findings"))]
+        )
+    assert len(found[0][0]) > 8
+    assert repr(found[0]) == repr(found[1])  # NaN is unlike itself

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from include.errors import ConfigError
@@ -64,7 +65,7 @@ def test_card_stands_beside_its_batch(checked: tuple[StepProcess, dict[str, Any]
 def test_data_docs_name_no_other_host_and_no_script(checked: tuple[StepProcess, dict[str, Any]]) -> None:
     steps, card = checked
     pages = list((steps.folder / card["data_docs"]).parent.rglob("*.html"))
-    assert len(pages) == 9  # the index, four suites, four results
+    assert len(pages) == 11  # the index, five suites, five results
     for page in pages:
         text = page.read_text()
         assert "<script" not in text
@@ -90,6 +91,67 @@ def test_killed_and_run_again_ends_as_if_never_killed(
         except Killed:
             assert not (folder / step.output / "card.json").exists()
     assert state(folder).keys() == state(checked[0].folder).keys()
+
+
+STRICT_GATE = {**CONFIG, "gates": [{"max_share": 0.4, "min_rows": 4}]}  # 2 of 4 annotations are set aside
+
+
+@pytest.fixture(scope="module")
+def stopped(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[StepProcess, str]:
+    """The batch, stopped by a gate, and what the step said."""
+    steps = StepProcess(tmp_path_factory.mktemp("stopped") / "store")
+    shutil.copytree(ingested, steps.folder)
+    ended = steps.run("validate_annotations", STRICT_GATE, inputs=BATCH)
+    assert ended.exit_code == 3, ended.stderr
+    return steps, ended.stderr
+
+
+def test_stopped_batch_says_why_and_what_to_do(stopped: tuple[StepProcess, str]) -> None:
+    said = stopped[1].splitlines()[-1]
+    assert "is stopped by gate on rejected annotations: 2 of 4 (50.0%); at most 40.0%. See runs/" in said
+    assert "or let the batch through: DAG labels_again__trees, batch " in said
+
+
+def test_stopped_batch_has_findings_and_data_docs_but_no_card(stopped: tuple[StepProcess, str]) -> None:
+    folder = stopped[0].folder / "runs/a_dag/r1/validate_annotations"
+    assert (folder / "data_docs/index.html").exists()
+    rows = pq.read_table(folder / "findings.parquet").to_pylist()
+    assert [row["action"] for row in rows if row["subject"] == "batch"] == ["stop"]
+    assert not (folder / "card.json").exists()
+    assert not (stopped[0].folder / "labels/trees/checked").exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "let_through"),
+    [({**STRICT_GATE, "let_through_because": "old camera"}, {"person": "by hand", "reason": "old camera"}), (CONFIG, None)],
+    ids=["let through", "rules changed"],
+)
+def test_stopped_batch_goes_on(
+    stopped: tuple[StepProcess, str], tmp_path: Path, config: dict[str, Any], let_through: Any
+) -> None:
+    steps = StepProcess(tmp_path / "store")
+    shutil.copytree(stopped[0].folder, steps.folder)
+    assert steps.run("validate_annotations", config, inputs=BATCH).exit_code == 0
+    card = json.loads((steps.folder / "runs/a_dag/r1/validate_annotations/card.json").read_text())
+    assert (card["annotations_accepted"], card["let_through"]) == (2, let_through)
+    assert bool(card["stopped_by"]) == (let_through is not None)
+
+
+def test_batch_is_compared_with_the_last_one_of_its_source(checked: tuple[StepProcess, dict[str, Any]], tmp_path: Path) -> None:
+    steps = StepProcess(tmp_path / "store")
+    shutil.copytree(checked[0].folder, steps.folder)
+    labels = coco([image(1, "9.png")], [box(n, 1, (4 * n, 4, 4, 16)) for n in range(1, 9)])
+    deliver(steps.folder, "d3", labels, {"9.png": picture(9)})
+    steps.run("ingest_labels", {"source": "trees", "prefix": "inbox/trees"}, run_id="r2")
+    rules = {"counts_against_parent": {"min_images": 1}}
+    inputs = {"batch": "runs/a_dag/r2/ingest_labels/card.json"}
+    ended = steps.run("validate_annotations", {**CONFIG, "rules": rules}, run_id="r2", inputs=inputs)
+    assert ended.exit_code == 0, ended.stderr
+    card = json.loads((steps.folder / "runs/a_dag/r2/validate_annotations/card.json").read_text())
+    first = checked[1]["batch_id"]
+    assert [one["address"] for one in card["inputs"]["parent"]] == [f"labels/trees/checked/{first}.json"]
+    assert card["warned_by_rule"]["counts_against_parent"] == 1  # 8 boxes on an image; 1 before
+    assert f"8.00 boxes per image; 1.00 in batch {first}" in ended.stderr
 
 
 def test_batch_of_another_source_is_a_wrong_configuration(ingested: Path, step_run: Callable[..., StepRun[Any]]) -> None:
