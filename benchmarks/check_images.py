@@ -25,6 +25,7 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from include.formats.tree import is_image
 from tasks.validate_annotations.pictures import FORMATS, Picture, look, look_at_all
 
 PICTURES, SIDES_PX, QUALITY = int(os.environ.get("PICTURES", "200")), (1920, 1080), 85
@@ -72,7 +73,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--folder", type=Path, help="a folder of real pictures, instead of made ones")
     folder = arguments.parse_args().folder
-    files = [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()] if folder else made()
+    files = [path.read_bytes() for path in sorted(folder.rglob("*")) if is_image(path.name)] if folder else made()
     by_md5 = {hashlib.md5(data, usedforsecurity=False).hexdigest(): data for data in files}
     cores = len(os.sched_getaffinity(0))
     seconds: dict[str, float] = {}
