@@ -2,7 +2,8 @@
 
 How: 200 made JPEGs of 1920×1080 (or, with --folder, real pictures), in memory. The peer decodes each, as everybody does:
 `Image.open(…).verify()`, then `Image.open(…).load()`, on one core. Ours on one core: `look`, which also hashes. Then ours as the
-step runs it, `look_at_all`, on all cores. By turns, the best of 3, in one process. Both must find the same pictures whole.
+step runs it, `look_at_all`, on all cores. By turns, the best of 3, in one process; one core by the processor's time, which
+others on the machine do not change, all cores by the clock. Both must find the same pictures whole.
 
     .venv/data/bin/python benchmarks/check_images.py [--folder PICTURES]
 """
@@ -24,6 +25,7 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from include.formats.tree import is_image
 from tasks.validate_annotations.pictures import FORMATS, Picture, look, look_at_all
 
 PICTURES, SIDES_PX, QUALITY = int(os.environ.get("PICTURES", "200")), (1920, 1080), 85
@@ -56,11 +58,13 @@ def on_all_cores(by_md5: dict[str, bytes]) -> dict[str, Picture]:
     return look_at_all(by_md5.__getitem__, by_md5, MEGAPIXELS, logging.getLogger())
 
 
-def best(work: Callable[[], list[bool]], seconds: dict[str, float], name: str) -> list[bool]:
+def best(
+    work: Callable[[], list[bool]], seconds: dict[str, float], name: str, clock: Callable[[], float] = time.process_time
+) -> list[bool]:
     """The answers; the shortest time so far is kept."""
-    began = time.perf_counter()
+    began = clock()
     whole = work()
-    seconds[name] = min(time.perf_counter() - began, seconds.get(name, float("inf")))
+    seconds[name] = min(clock() - began, seconds.get(name, float("inf")))
     return whole
 
 
@@ -69,7 +73,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--folder", type=Path, help="a folder of real pictures, instead of made ones")
     folder = arguments.parse_args().folder
-    files = [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()] if folder else made()
+    files = [path.read_bytes() for path in sorted(folder.rglob("*")) if is_image(path.name)] if folder else made()
     by_md5 = {hashlib.md5(data, usedforsecurity=False).hexdigest(): data for data in files}
     cores = len(os.sched_getaffinity(0))
     seconds: dict[str, float] = {}
@@ -77,7 +81,7 @@ def main() -> None:
     for _ in range(TRIES):
         theirs = best(lambda: [verify_and_load(data) for data in by_md5.values()], seconds, names[0])
         ours = best(lambda: [look(data, MEGAPIXELS).problem is None for data in by_md5.values()], seconds, names[1])
-        found = best(lambda: [one.problem is None for one in on_all_cores(by_md5).values()], seconds, names[2])
+        found = best(lambda: [one.problem is None for one in on_all_cores(by_md5).values()], seconds, names[2], time.perf_counter)
         assert sorted(found) == sorted(ours)
     print(f"{len(by_md5)} pictures, {sum(map(len, by_md5.values())) / 1e6:.0f} MB, {sum(theirs)} of them whole")
     for name in names:

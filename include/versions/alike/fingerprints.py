@@ -54,7 +54,7 @@ def thumbnail_of(image: Image.Image) -> Thumbnail:
 
     A JPEG is decoded at a fraction of its size, which leaves out transforms but no code word: damage shows all the same.
     """
-    image.draft("RGB", (8 * SIDE, 8 * SIDE))
+    image.draft("RGB", (4 * SIDE, 4 * SIDE))
     turn = turn_of(image)
     image.load()
     plain = eight_bits(image)

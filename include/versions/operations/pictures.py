@@ -21,7 +21,7 @@ from PIL import Image, ImageEnhance
 from include.errors import BadInputError
 from include.storage import ContentStore, open_store
 from include.storage.content import in_threads
-from include.upright import upright, upright_size
+from include.upright import turn_of, upright, upright_size
 from include.versions.operations.edits import Edit
 
 SUFFIXES = {"JPEG": (".jpg", ".jpeg"), "PNG": (".png",), "WEBP": (".webp",)}
@@ -98,7 +98,7 @@ def _redraw_one(task: Task) -> list[New]:
         size = upright_size(image)
         if size != task.size:
             raise BadInputError(f"got {size[0]}×{size[1]} px, expected {task.size[0]}×{task.size[1]}")
-        if task.quality is None and image.format == form and _changes_nothing(task):
+        if task.quality is None and image.format == form and _changes_nothing(task) and turn_of(image) is None:
             return [New(task.md5, len(data), SUFFIXES[form])]
         profile = image.info.get("icc_profile") if image.mode in MODES else None
         turned = upright(image)

@@ -210,6 +210,15 @@ def test_orientation_is_applied_and_not_kept_and_the_colour_profile_is(store: St
     assert boxes_of(store, made)[path] == [(10, 10, 20, 20)]
 
 
+def test_a_turned_photo_is_stored_upright_by_reencoding_although_it_is_a_jpeg_already(store: Store, derived: Derived) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(gradient(100, 64), "JPEG", exif=exif)
+    put_version(store, "lying", ("Tree",), [{"relpath": "images/a.jpg", "data": data}], [])
+    ((_, picture),) = pictures(store, derived(how("reencode", format="jpeg"), parents="dataset://lying:v1")).items()
+    assert (picture.size, picture.getexif().get(0x0112)) == ((64, 100), None)
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
 def test_every_mode_of_a_picture_can_be_cut_and_scaled(store: Store, derived: Derived, mode: str) -> None:
     form = "TIFF" if mode in ("CMYK", "F") else "PNG"
