@@ -18,6 +18,8 @@ def parsed(text: str | bytes) -> Any:
 
 def _whole(digits: str) -> int | float:
     return int(digits) if len(digits) <= DIGITS_MAX else float(digits)
+
+
 _to_json = json.JSONEncoder(sort_keys=True).encode  # json.dumps would make an encoder each time
 
 
