@@ -1,4 +1,6 @@
-"""Claim: a COCO file as large as val2017's becomes a label batch's tables 5 times faster than datumaro imports it.
+"""Claim: a COCO file as large as val2017's becomes a label batch's tables in less than half the time in which datumaro imports it.
+
+The target, a fifth, is missed: exit 1. Of ours, half is to read the annotations, a quarter each the columns and zstd.
 
 How: 5,000 images, 36,781 annotations, each a polygon of 8 to 42 corners and its box, made here and written as the published file
 is. Ours: the file is read without trust, becomes rows, tables and Parquet. Datumaro: `Dataset.import_from(…, "coco_instances")`,
