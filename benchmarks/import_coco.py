@@ -1,4 +1,4 @@
-"""Claim: a COCO file as large as val2017's becomes a label batch's tables in less than half the time in which datumaro imports it.
+"""Claim: a COCO file as large as val2017's becomes a batch's tables in less than half the time of datumaro's import.
 
 The target, a fifth, is missed: exit 1. Of ours, half is to read the annotations, a quarter each the columns and zstd.
 
