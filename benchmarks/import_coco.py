@@ -1,8 +1,12 @@
-"""Claim: a COCO file as large as val2017's becomes a label batch's tables 5 times faster than datumaro imports it.
+"""Claim: a COCO file as large as val2017's becomes a batch's tables in less than half the time of datumaro's import.
 
-How: 5,000 images, 36,781 annotations, each a polygon of 8 to 42 corners and its box (about 20 MB), made here. Ours: the file is
-read without trust, becomes rows, tables and Parquet. Datumaro: `Dataset.import_from(…, "coco_instances")`, its items loaded. Each
-in a process of its own, timed inside it, without its imports; the best of 5, by turns. Both must have found every annotation.
+The target, a fifth, is missed: exit 1. Of ours, half is to read the annotations, a quarter each the columns and zstd.
+
+How: 5,000 images, 36,781 annotations, each a polygon of 8 to 42 corners and its box, made here and written as the published file
+is. Ours: the file is read without trust, becomes rows, tables and Parquet. Datumaro: `Dataset.import_from(…, "coco_instances")`,
+its items loaded; it writes nothing. Neither looks at an image. Each in a process of its own, timed inside it, without imports;
+the best of 5, by turns. Both must have found every annotation. What counts is the processor's time, for both work on one core and
+the machine may be shared; beside it the clock's.
 
     python3 images/install.py data datumaro
     .venv/data/bin/python -m benchmarks.import_coco
@@ -24,40 +28,43 @@ VENVS = Path(os.environ.get("VISIONLOOP_VENVS", ROOT / ".venv"))
 IMAGES, ANNOTATIONS, CLASSES = 5000, 36_781, 80
 TRIES, TARGET = 5, 5
 OURS = """
-import asyncio, sys, time
+import sys, time
 from datetime import UTC, datetime
 from pathlib import Path
-import pandas  # pyarrow imports it at the first column: no part of the work, as datumaro's imports are none
 from include.artifacts.tables import to_parquet
 from include.labelling.files.coco import read_coco
 from include.labelling.items import Item
+from include.step.garbage import look_seldom
 from tasks.ingest_labels.rows import AnnotationTable, ImageTable, image_row
-began = time.perf_counter()
+look_seldom()  # as every step does once it has its imports
+began, began_busy = time.perf_counter(), time.process_time()
 labelled = read_coco(Path(sys.argv[1]).read_bytes())
 item = Item("d1", "1", "finished", "delivered", datetime.now(UTC))
 images, annotations = ImageTable(), AnnotationTable("trees")
 images.add(image_row("trees", item, one) for one in labelled.pictures)
 annotations.add(item, labelled)
 tables = images.table(), annotations.table()
-rows_s = time.perf_counter() - began
+rows_busy = time.process_time() - began_busy
 files = [to_parquet(one) for one in tables]
-took = time.perf_counter() - began
+took, busy = time.perf_counter() - began, time.process_time() - began_busy
 found = [one.num_rows for one in tables]
 """
 THEIRS = """
 import sys, time
 from pathlib import Path
 from datumaro import Dataset
-began = time.perf_counter()
+began, began_busy = time.perf_counter(), time.process_time()
 dataset = Dataset.import_from(str(Path(sys.argv[1]).parents[1]), "coco_instances")
 items = list(dataset)
-took = rows_s = time.perf_counter() - began
+took, busy = time.perf_counter() - began, time.process_time() - began_busy
+rows_busy = busy
 found = len(items), len({one.id for item in items for one in item.annotations})
 """
 SAY = """
 import json, resource
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-print("ANSWER", json.dumps({"took": took, "rows": rows_s, "images": found[0], "annotations": found[1], "peak_mb": peak}))
+said = {"took": took, "busy": busy, "rows": rows_busy, "images": found[0], "annotations": found[1], "peak_mb": peak}
+print("ANSWER", json.dumps(said))
 """
 
 
@@ -109,11 +116,14 @@ def main() -> None:
         write_coco(path)
         print(f"{IMAGES:,} images, {ANNOTATIONS:,} polygons with boxes, {path.stat().st_size / 1e6:.1f} MB")
         turns = [(ask("data", OURS, path), ask("datumaro", THEIRS, path)) for _ in range(TRIES)]
-    ours, theirs = (min(answers, key=lambda answer: answer["took"]) for answers in zip(*turns, strict=True))
-    print(f"ours      {ours['took']:6.2f} s (of that until there are rows {ours['rows']:.2f} s)  {ours['peak_mb']:5.0f} MB")
-    print(f"datumaro  {theirs['took']:6.2f} s  {theirs['peak_mb']:5.0f} MB")
-    faster = theirs["took"] / ours["took"]
-    print(f"{faster:.1f} times faster; target {TARGET}")
+    both = {"ours": [one for one, _ in turns], "datumaro": [other for _, other in turns]}
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; the best of {TRIES}, by turns")
+    for name, answers in both.items():
+        took, busy, rows, peak = (min(answer[key] for answer in answers) for key in ("took", "busy", "rows", "peak_mb"))
+        print(f"{name:<9} {took:6.2f} s  busy {busy:5.2f} s (until there are rows {rows:5.2f} s)  {peak:5.0f} MB")
+    ours, theirs = (min(answer["busy"] for answer in answers) for answers in both.values())
+    faster = theirs / ours
+    print(f"{faster:.1f} times less of the processor; target {TARGET}")
     sys.exit(faster < TARGET)
 
 

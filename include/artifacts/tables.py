@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from include.artifacts.columns import column
+
 if TYPE_CHECKING:  # half a second to import, and not every step needs it
     import pandas as pd
 
@@ -155,12 +157,16 @@ def table_of(rows: Iterable[Sequence[Any]], schema: pa.Schema) -> pa.Table:
     waiting, parts = iter(rows), []
     while some := list(islice(waiting, AT_ONCE)):
         parts.append(table_of_columns(zip(*some, strict=True), schema))
-    return pa.concat_tables(parts).combine_chunks() if parts else schema.empty_table()
+    return pa.concat_tables(parts).combine_chunks() if parts else empty_table(schema)
+
+
+def empty_table(schema: pa.Schema) -> pa.Table:
+    return table_of_columns([()] * len(schema), schema)
 
 
 def table_of_columns(columns: Iterable[Sequence[Any]], schema: pa.Schema) -> pa.Table:
     """From the values of each column, in the order of the schema."""
-    return pa.Table.from_arrays([pa.array(one, field.type) for one, field in zip(columns, schema, strict=True)], schema=schema)
+    return pa.Table.from_arrays([column(one, field.type) for one, field in zip(columns, schema, strict=True)], schema=schema)
 
 
 def rows_of(table: pa.Table, *columns: str) -> Iterator[tuple[Any, ...]]:

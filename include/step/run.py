@@ -23,6 +23,7 @@ from include.artifacts import KINDS, Card
 from include.artifacts.base import CardT
 from include.definitions.problems import flatten
 from include.errors import ConfigError, NothingToDo, StepError
+from include.step.garbage import look_seldom
 from include.step.plate import read_plate
 from include.step.step_run import Config, Identity, StepRun, resolve_dataset
 from include.storage import Store, open_store
@@ -51,6 +52,7 @@ def _finished(step: StepRun[Any], key: str) -> Card:
 
 def _run(step: StepRun[Any], work: Callable[[StepRun[Any]], Card], after: Callable[[StepRun[Any], Any], None] | None) -> None:
     key = f"{step.output}/{CARD}"
+    look_seldom()
     config_hash = hashlib.sha256(step.config.model_dump_json().encode()).hexdigest()[:8]
     inputs = "  ".join(f"{name} {address}" for name, address in step.addresses.items())
     step.log.info("%s  config %s  %s", step.who.git_commit[:12], config_hash, inputs)

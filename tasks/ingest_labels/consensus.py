@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from include.artifacts import Agreement
+from include.artifacts.columns import column
 from include.artifacts.tables import ANNOTATIONS, rows_of
 from tasks.ingest_labels.agreement import measure
 from tasks.ingest_labels.answers import Drawn, drawn, sittings
@@ -58,4 +59,4 @@ def _judged(annotations: pa.Table, compared: Drawn, aside: dict[int, Aside]) -> 
 
 def _with(table: pa.Table, name: str, values: Sequence[str | None]) -> pa.Table:
     position = ANNOTATIONS.get_field_index(name)
-    return table.set_column(position, ANNOTATIONS.field(position), pa.array(values, pa.string()))
+    return table.set_column(position, ANNOTATIONS.field(position), column(values, pa.string()))

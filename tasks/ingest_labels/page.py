@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from include import pages
 from include.artifacts import Agreed, Agreement, Delivery, LabelBatch
-from include.artifacts.tables import to_frame
+from include.artifacts.tables import rows_of
 
 MOST_ROWS = 500  # the card has them all
 NOBODY = "(not said)"
@@ -93,13 +93,17 @@ def _numbers(agreed: Agreed) -> list[str]:
 
 def _drawers(annotations: pa.Table) -> list[list[str]]:
     """The busiest first."""
-    frame = to_frame(annotations.select(["annotator", "image_key", "reviewer", "conflict"]))
-    people = frame.groupby(frame["annotator"].fillna(NOBODY))
-    table = people.agg(
-        images=("image_key", "nunique"), drawn=("annotator", "size"), reviewed=("reviewer", "count"), aside=("conflict", "count")
-    )
-    table = table.sort_values("drawn", ascending=False, kind="stable")
-    return [[str(name), *map(str, row)] for name, row in zip(table.index, table.to_numpy().tolist(), strict=True)]
+    drawn, reviewed, aside = Counter[str](), Counter[str](), Counter[str]()
+    images: dict[str, set[str]] = defaultdict(set)
+    for annotator, image_key, reviewer, conflict in rows_of(annotations, "annotator", "image_key", "reviewer", "conflict"):
+        name = annotator or NOBODY
+        drawn[name] += 1
+        reviewed[name] += reviewer is not None
+        aside[name] += conflict is not None
+        if image_key is not None:
+            images[name].add(image_key)
+    busiest = sorted(sorted(drawn), key=drawn.__getitem__, reverse=True)
+    return [[name, *(str(one) for one in (len(images[name]), drawn[name], reviewed[name], aside[name]))] for name in busiest]
 
 
 def _counted(column: pa.ChunkedArray, nothing: str) -> list[list[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from include.artifacts.tables import ANNOTATIONS, AT_ONCE, IMAGES, table_of_columns
+from include.artifacts.tables import ANNOTATIONS, AT_ONCE, IMAGES, empty_table, table_of_columns
 from include.labelling.items import Item, Labelled, Picture, Shape
 
 Row = dict[str, Any]
@@ -39,7 +39,7 @@ class ImageTable:
     """Of rows by name; what a row does not name is null."""
 
     def __init__(self) -> None:
-        self._parts, self._rows = [IMAGES.empty_table()], list[Row]()
+        self._parts, self._rows = [empty_table(IMAGES)], list[Row]()
 
     def add(self, rows: Iterable[Row]) -> None:
         self._rows += rows
@@ -60,7 +60,7 @@ class AnnotationTable:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self._parts = [ANNOTATIONS.empty_table()]
+        self._parts = [empty_table(ANNOTATIONS)]
         self._keys, self._image_keys, self._shapes = list[str](), list[str | None](), list[Shape]()
 
     def add(self, item: Item, labelled: Labelled) -> int:

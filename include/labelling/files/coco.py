@@ -8,11 +8,8 @@ who made it, in `annotator`, `reviewer`, `job`. Further plain values of an image
 
 from __future__ import annotations
 
-import gc
 import json
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -44,25 +41,12 @@ def read_coco(data: bytes) -> Labelled:
     A picture's address is its path below the delivery; annotations of no image, or of two, are strays. Raises Refused.
     """
     try:
-        with _without_collection():
-            return _read(data)
+        return _read(data)
     except RecursionError:
         raise Refused("not readable: nested too deeply; expected a COCO object", data) from None
     except Refused as reason:
         reason.original = data
         raise
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Without looks for garbage cycles, a third of the time: hundred thousands of objects are made here, and none is one."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _read(data: bytes) -> Labelled:

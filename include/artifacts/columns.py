@@ -1,0 +1,49 @@
+"""Arrow columns from Python values, by their buffers: `pa.array` imports pandas at its first call, one to two seconds.
+
+Layouts: https://arrow.apache.org/docs/format/Columnar.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+MOST_BYTES = 2**31 - 1  # of one column of text
+NUMBERS = {pa.int64(): np.int64, pa.float64(): np.float64}
+
+
+def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """`values`: of that type, or None."""
+    count = len(values)
+    if kind not in NUMBERS and kind not in (pa.string(), pa.bool_()):
+        return pa.array(values, kind)
+    is_there = None
+    if None in values:
+        there = np.array([one is not None for one in values], np.bool_)
+        if not there.any():
+            return pa.nulls(count, kind)
+        is_there = _bits(there)
+        filler = "" if kind == pa.string() else 0
+        values = [filler if one is None else one for one in values]
+    if kind == pa.string():
+        return _text(values, is_there)
+    if kind == pa.bool_():
+        return pa.Array.from_buffers(kind, count, [is_there, _bits(np.array(values, np.bool_))])
+    return pa.Array.from_buffers(kind, count, [is_there, pa.py_buffer(np.array(values, NUMBERS[kind]))])
+
+
+def _text(values: Sequence[str], is_there: pa.Buffer | None) -> pa.Array:
+    data = "".join(values)
+    parts: Sequence[str | bytes] = values if data.isascii() else [one.encode() for one in values]
+    ends = np.cumsum(np.fromiter(map(len, parts), np.int64, len(parts)))
+    if len(ends) and ends[-1] > MOST_BYTES:
+        raise ValueError(f"a column of {ends[-1]} bytes of text; expected at most {MOST_BYTES} at once")
+    offsets = np.concatenate([[0], ends]).astype(np.int32)
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(data.encode()), is_there)
+
+
+def _bits(flags: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(flags, bitorder="little"))
