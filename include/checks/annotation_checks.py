@@ -74,7 +74,7 @@ def shape_has_a_box(rows: pd.DataFrame, told: told.Shapes) -> Bools:
 
 @check("box_finite", *SIDES, got=_box)
 def box_finite(rows: pd.DataFrame, _: told.Parameters) -> Bools:
-    return ~np.isfinite(rows[list(SIDES)].to_numpy()).all(axis=1)
+    return np.asarray(~np.isfinite(rows[list(SIDES)].to_numpy()).all(axis=1))
 
 
 def corners_in_order(rows: pd.DataFrame, _: told.Parameters) -> pd.DataFrame:
@@ -112,13 +112,14 @@ def box_inside_image(rows: pd.DataFrame, told: told.InsideImage) -> Bools:
 
 @check("box_min_side", "width_px", "height_px", got=_sides)
 def box_min_side(rows: pd.DataFrame, told: told.MinSide) -> Bools:
-    return (np.minimum(rows["width_px"], rows["height_px"]) < told.min_side_px).to_numpy()
+    return np.asarray(rows[["width_px", "height_px"]].to_numpy().min(axis=1) < told.min_side_px)
 
 
 @check("box_max_aspect_ratio", "width_px", "height_px", got=_sides)
 def box_max_aspect_ratio(rows: pd.DataFrame, told: told.AspectRatio) -> Bools:
-    shorter, longer = np.minimum(rows["width_px"], rows["height_px"]), np.maximum(rows["width_px"], rows["height_px"])
-    return ((longer > told.max_ratio * shorter) & (shorter > 0)).to_numpy()
+    sides = rows[["width_px", "height_px"]].to_numpy()
+    shorter, longer = sides.min(axis=1), sides.max(axis=1)
+    return np.asarray((longer > told.max_ratio * shorter) & (shorter > 0))
 
 
 @check("known_class", "class_name", got=_class)

@@ -20,9 +20,10 @@ Repair = Callable[..., pd.DataFrame]
 
 @dataclass(frozen=True)
 class Check:
-    """`broken(rows, parameters)`: True where a row breaks the rule; what cannot be judged does not break it: another rule
-    says so. `columns`: of the frame, that it looks at. `got`: in words, of one broken row. `repair(rows, parameters)`: the broken rows'
-    columns as they become; where the rule is broken still, it could not be repaired.
+    """`broken(rows, parameters)`: True where a row breaks the rule; what cannot be judged does not break it.
+
+    `columns`: of the frame, that it looks at. `got`: in words, of one broken row. `repair(rows, parameters)`: the broken rows'
+    columns as they become; where the rule is broken still, it could not be repaired. No rows: they are dropped.
     """
 
     name: str

@@ -6,6 +6,8 @@ All look at several columns of a row. The last column is always `row`, the row's
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read when great_expectations is imported
 
@@ -64,15 +66,15 @@ def _made_of(check: Check) -> type[MulticolumnMapExpectation]:
     return type(f"ExpectLabels{_camel(check.name)}", (MulticolumnMapExpectation,), expectation)
 
 
-OWN = {name: _made_of(check) for name, check in CHECKS.items()}
+OWN: dict[str, Callable[..., Expectation]] = {name: _made_of(check) for name, check in CHECKS.items()}
 
 
 def expectation_of(rule: RuleInUse) -> Expectation:
     """Raises ConfigError for a stock expectation that is not there, or with arguments that it does not take."""
-    named = {"description": f"{rule.name}: {rule.expected}", "meta": {"rule": rule.name}}
+    named: dict[str, Any] = {"description": f"{rule.name}: {rule.expected}", "meta": {"rule": rule.name}}
     if not rule.expect:
         columns = [*CHECKS[rule.name].columns, ROW]
-        return OWN[rule.name](column_list=columns, ignore_row_if="never", parameters=rule.parameters, **named)
+        return OWN[rule.name](column_list=columns, ignore_row_if="never", **named, parameters=rule.parameters)
     kind = getattr(stock, _camel(rule.expect), None)
     if kind is None:
         raise ConfigError(f"{rule.suite}: rules.{rule.name}.expect: Great Expectations has no {rule.expect}; is it spelt right?")

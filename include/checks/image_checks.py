@@ -47,9 +47,9 @@ def image_has_tags(rows: pd.DataFrame, told: told.Tags) -> Bools:
 
 @check("image_unique", "same_image_as", got=lambda row: f"same bytes as {row['same_image']}, which stands")
 def image_unique(rows: pd.DataFrame, _: told.Parameters) -> Bools:
-    return rows["same_image_as"].to_numpy() >= 0
+    return np.asarray(rows["same_image_as"].to_numpy() >= 0)
 
 
 @check("image_has_labels", "boxes", got=lambda row: "no annotation that teaches")
 def image_has_labels(rows: pd.DataFrame, _: told.Parameters) -> Bools:
-    return rows["boxes"].to_numpy() == 0
+    return np.asarray(rows["boxes"].to_numpy() == 0)

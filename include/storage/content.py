@@ -69,7 +69,7 @@ class ContentStore:
         return md5
 
     def to_file(self, md5: str, path: Path) -> Path:
-        """The bytes of what a step wrote, as a local file: they may be more than memory holds. Raises BadInputError as `get` does."""
+        """What a step wrote, as a local file: it may be more than memory holds. Raises BadInputError as `get` does."""
         digest = hashlib.md5(usedforsecurity=False)
         try:
             with path.open("wb") as file:

@@ -8,8 +8,7 @@ from airflow.exceptions import AirflowTimetableInvalid
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.timetables.trigger import CronTriggerTimetable
 
-from include.definitions import DatasetDefinition, ExpectationSuite, ModelDefinition, SourceDefinition, read_definitions
-from include.definitions import suites
+from include.definitions import DatasetDefinition, ExpectationSuite, ModelDefinition, SourceDefinition, read_definitions, suites
 from include.definitions.base import Definition
 from include.definitions.files import DefinitionT
 from include.errors import ConfigError

@@ -59,7 +59,7 @@ def again_form() -> dict[str, Param]:
             "",
             type="string",
             title="Let it through, because …",
-            description_md="Empty: the rules decide, as they are now. Else the batch teaches, and its card says who let it, and why.",
+            description_md="Empty: the rules decide, as they are now. Else the batch teaches; its card says who let it, and why.",
         ),
     }
 

@@ -21,6 +21,7 @@ through with a reason: DAG labels_again__<source>, or `"let_through_because": "�
 from __future__ import annotations
 
 import json
+from itertools import islice
 
 from include.artifacts import CheckedLabels, LabelBatch, LetThrough
 from include.artifacts.tables import ANNOTATIONS, FINDINGS, IMAGES
@@ -128,9 +129,9 @@ def _stop(step: StepRun[ValidateAnnotations], batch: LabelBatch, divided: Divide
     said = {"batch": batch.batch_id, "stopped_by": divided.stopped_by, "data_docs": data_docs}
     step.store.write(f"{step.output}/stopped.json", json.dumps(said, indent=1).encode())
     raise BadInputError(
-        f"batch {batch.batch_id} of source {batch.source} is stopped by {'; '.join(divided.stopped_by)}. See {data_docs}. Mend the "
-        f"labels and deliver them again; or change the rule in include/expectations/ or include/sources/{batch.source}.yaml; or let "
-        f"the batch through: DAG labels_again__{batch.source}, batch {batch.batch_id}, with a reason"
+        f"batch {batch.batch_id} of source {batch.source} is stopped by {'; '.join(divided.stopped_by)}. See {data_docs}. Mend "
+        f"the labels and deliver them again; or change the rule in include/expectations/ or include/sources/{batch.source}.yaml; "
+        f"or let the batch through: DAG labels_again__{batch.source}, batch {batch.batch_id}, with a reason"
     )
 
 
@@ -139,7 +140,7 @@ def _say(step: StepRun[ValidateAnnotations], divided: Divided) -> None:
     for (subject, action, rule), count in sorted(divided.counts.items(), key=lambda one: (-one[1], one[0])):
         step.log.warning("%s: %d × %s", rule, count, action if " " in action else f"{action} {subject}")
     parts = parts_of_file(divided.path("findings"), FINDINGS, rows=FIRST)
-    for row in next(parts.read(FINDINGS.names), FINDINGS.empty_table()).to_pylist():
+    for row in islice((row for part in parts.read(FINDINGS.names) for row in part.to_pylist()), FIRST):
         step.log.warning("  %s %s: %s: got %s; expected %s", row["subject"], row["key"], row["rule"], row["got"], row["expected"])
     if (more := sum(divided.counts.values()) - FIRST) > 0:
         step.log.warning("  … and %d more: see the Data Docs", more)

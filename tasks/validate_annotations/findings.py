@@ -32,12 +32,13 @@ class Findings:
         subject = more.get("subject", SUBJECTS[rule.on])
         said = {name: _text(row.get(name)) for name in ("image_key", "annotation_id", "class_name", "annotator", "job")}
         return said | {
-            "subject": subject, "key": row.get(f"{subject}_key"), "rule": rule.name, "action": action, "owner": self.owner, "got": got,
-            "expected": rule.expected, "suite": rule.suite, "severity": "warning" if action in ("warn", "repair") else "error",
+            "subject": subject, "key": row.get(f"{subject}_key"), "rule": rule.name, "action": action, "owner": self.owner,
+            "got": got, "expected": rule.expected, "suite": rule.suite,
+            "severity": "warning" if action in ("warn", "repair") else "error",
         } | more  # fmt: skip
 
     def of_row(self, row: Row, bits: int, rules: Rules) -> Iterator[Finding]:
-        """All of one row, which is `row` as it was repaired: one if it is set aside, else one for each repair and each warning."""
+        """All of one row, `row` as it was repaired: one if it is set aside, else one for each repair and each warning."""
         broken = rules.named(bits)
         rejecting = [one for one in broken if one.action in ("reject", "reject_image", "repair")]
         if rejecting:

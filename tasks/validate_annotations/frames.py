@@ -50,7 +50,7 @@ class Places:
         if len(self.order) and len(wanted):
             is_it = np.asarray(pc.equal(self.keys.take(pa.array(places)), wanted))
         codes = words.indices.fill_null(len(wanted)).to_numpy()
-        return np.append(np.where(is_it, places, -1), -1)[codes]
+        return np.asarray(np.append(np.where(is_it, places, -1), -1)[codes])
 
 
 def hashes_of(texts: pa.Array | pa.ChunkedArray, salt: str) -> NDArray[np.uint64]:

@@ -38,9 +38,8 @@ class People:
         aside = np.array([rejected.get(name, 0) for name in self.numbers], np.float64)
         frame["rejected_share"] = aside / (boxes + aside).clip(min=1)
         usual = frame[["boxes_per_image", "log_area", "rejected_share"]].median()
-        frame["usual"] = (
-            f"{usual['boxes_per_image']:.1f} per image of {np.exp(usual['log_area']):.0f} px², {usual['rejected_share']:.1%} rejected"
-        )
+        per_image, area = usual["boxes_per_image"], np.exp(usual["log_area"])
+        frame["usual"] = f"{per_image:.1f} per image of {area:.0f} px², {usual['rejected_share']:.1%} rejected"
         return frame
 
 

@@ -56,7 +56,7 @@ class Rules:
 
 
 def judge(question: str, rows: pd.DataFrame, rules: Rules, asked: Sequence[RuleInUse], ask: Ask) -> tuple[pd.DataFrame, Bits]:
-    """The rows, repaired where they could be, and their bits. Each repair has a question of its own, and sees the earlier ones."""
+    """The rows, repaired where they could be, and their bits. Each repair has a question of its own, and sees earlier ones."""
     bits = np.zeros(len(rows), np.uint64)
     for rule in asked:
         if rule.action == "repair" and CHECKS[rule.name].repair is not None:
@@ -71,11 +71,11 @@ def judge(question: str, rows: pd.DataFrame, rules: Rules, asked: Sequence[RuleI
 
 
 def _mended(rows: pd.DataFrame, broken: Bools, rule: RuleInUse) -> tuple[pd.DataFrame, Bools]:
-    """The rows as repaired, and which: those that the repair sets right, and those that it drops. Of others nothing is changed."""
+    """The rows as repaired, and which: those that the repair sets right, and those that it drops. Others stay."""
     new = repair(rows[broken], rule)
     if new.empty:
         return rows, broken
-    tried = rows.loc[new.index].assign(**{name: new[name] for name in new})
+    tried = rows.loc[new.index].assign(**{str(name): new[name] for name in new})
     good = new[~CHECKS[rule.name].broken(tried, rule.rule.parameters.model_validate(rule.parameters))]
     rows = rows.copy()
     rows.loc[good.index, list(good.columns)] = good

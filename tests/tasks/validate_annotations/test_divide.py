@@ -283,7 +283,8 @@ def test_warned_row_teaches_and_one_that_is_set_aside_has_no_other_finding(suite
     ]
     divided = run(suites, [image("i1")], rows)
     assert findings(divided) == [
-        ("d1#0", "box_max_aspect_ratio", "warn"), ("d1#1", "known_class", "reject annotation"), ("d1#2", "crowd_is_a_mask", "warn"),
+        ("d1#0", "box_max_aspect_ratio", "warn"), ("d1#1", "known_class", "reject annotation"), 
+        ("d1#2", "crowd_is_a_mask", "warn"),
     ]  # fmt: skip
     assert list(accepted_boxes(divided)) == ["d1#0", "d1#2"]
 
