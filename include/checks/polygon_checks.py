@@ -22,7 +22,9 @@ from include.labelling.items import polygons_of
 Floats = NDArray[np.float64]
 Objects = NDArray[np.object_]
 AREA = re.compile(r'"area": ?(-?[0-9][0-9.eE+-]*)')
-TOO_SHORT = shapely.GeometryCollection()  # stands for a polygon with a ring of fewer than three corners, which shapely has not
+# stands for a polygon with a ring of fewer than three corners, which shapely has not. Great Expectations keeps it in its results,
+# and can write a MultiPolygon as JSON, not any collection
+TOO_SHORT = shapely.MultiPolygon()
 
 
 def polygons(geometry: Objects) -> Objects:
