@@ -127,7 +127,8 @@ def _figure(row: Row, source: str, chips: Mapping[str, Sequence[str]]) -> str:
 
 def what(row: Row) -> str:
     """In words: what is given, and what is likely right."""
-    seen = f"{row['likely_class']} seen at {row['detection_score']:.2f}" if row["likely_class"] else "nothing seen"
+    nothing = "nothing seen that no other box has"
+    seen = f"{row['likely_class']} seen at {row['detection_score']:.2f}" if row["likely_class"] else nothing
     return f"{seen}, no box given" if row["kind"] == "missing" else f"given {row['given_class']}, {seen}"
 
 
