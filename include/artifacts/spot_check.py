@@ -21,7 +21,9 @@ class Stratum(Frozen):
 
 
 class SpotCheck(Card):
-    """The sample's rows (include/spot_checks/sheet.py) are at `sample`, a person's verdicts below `verdicts`."""
+    """The sample's rows (include/spot_checks/sheet.py) are at `sample`, as a page and a sheet at `page` and `sheet`. A person's
+    verdicts are below `verdicts`. Of a batch the first sample stands: verdicts name its rows by number.
+    """
 
     kind: ClassVar[str] = "spot_check"
 
@@ -29,21 +31,14 @@ class SpotCheck(Card):
     batch_id: str
     by: tuple[str, ...] = Field(description="what the strata of annotations have in common")
     strata: tuple[Stratum, ...]
+    sample: str
     page: str
     sheet: str
 
     @property
     def standing_address(self) -> str:
-        return f"{self.folder}.json"
-
-    @property
-    def folder(self) -> str:
-        return f"labels/{self.source}/spot_checks/{self.batch_id}"
-
-    @property
-    def sample(self) -> str:
-        return f"{self.folder}/sample.json"
+        return f"labels/{self.source}/spot_checks/{self.batch_id}.json"
 
     @property
     def verdicts(self) -> str:
-        return f"{self.folder}/verdicts"
+        return f"labels/{self.source}/spot_checks/{self.batch_id}/verdicts"

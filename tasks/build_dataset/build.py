@@ -39,7 +39,7 @@ def build_next(step: StepRun[BuildDataset]) -> DatasetVersion | None:
         raise NothingToDo(f"{len(fresh)} new batches of checked labels, but not one accepted image in them")
     after, counts = keep_apart(step, after, config.near_duplicates, [parent] if parent else [])
     if parent is not None:
-        counts |= check_shift(step, config.shift, before, after, parent, f"v{number + 1}")
+        counts = counts | check_shift(step, config.shift, before, after, parent, f"v{number + 1}")
     fields = describe(step.content, config.name, config.classes, after, [parent] if parent else [], known=places)
     version = _write(step, fields | {"counts": counts}, parent, f"v{number + 1}", [card.standing_address for card in fresh])
     if not step.store.create(version.standing_address, version.to_bytes()):

@@ -37,11 +37,11 @@ def spot_check(step: StepRun[SpotCheckConfig]) -> SpotCheck:
     rows, strata = draw(images, annotations, step.config, checked.batch_id)
     card = step.card(
         SpotCheck, source=checked.source, batch_id=checked.batch_id, by=step.config.by, strata=strata,
-        page=f"{step.output}/{PAGE}", sheet=f"{step.output}/sheet.csv",
+        sample=f"{step.output}/sample.json", page=f"{step.output}/{PAGE}", sheet=f"{step.output}/sheet.csv",
     )  # fmt: skip
     step.store.write(card.page, page(card, rows, annotations, step.content))
     step.store.write(card.sheet, sheet(card.source, card.batch_id, rows, {}))
-    step.store.write(card.sample, to_json(rows))  # whoever draws, it is the same
+    step.store.write(card.sample, to_json(rows))
     step.log.info(
         "%d of %d annotations and %d of %d pictures, in %d strata",
         *(sum(getattr(one, what) for one in strata if one.subject == subject)

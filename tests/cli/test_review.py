@@ -26,7 +26,7 @@ def store(tmp_path, monkeypatch):
         for name, population, sampled in (("Tree", 90, 3), ("Bush", 10, 1))
     )
     card = SpotCheck(made_by=made("spot_check"), inputs={}, config={}, source="trees", batch_id="b1", by=("class_name",),
-                     strata=strata, page="p", sheet="s")  # fmt: skip
+                     strata=strata, sample="runs/r1/sample.json", page="p", sheet="s")  # fmt: skip
     store.create(card.standing_address, card.to_bytes())
     names = ["Tree", "Tree", "Tree", "Bush"]
     rows = [

@@ -33,7 +33,7 @@ def store(tmp_path, monkeypatch):
         Stratum(subject="image", name="with labels", population=5, sampled=1),
     )
     card = SpotCheck(made_by=made_by, inputs={}, config={}, source="s", batch_id="b1", by=("class_name",), strata=strata,
-                     page="runs/labels__s/r1/spot_check/spot_check.html", sheet="s")  # fmt: skip
+                     sample="sample.json", page="runs/labels__s/r1/spot_check/spot_check.html", sheet="s")  # fmt: skip
     rows = [Row(1, "annotation", "d1#0", "s/a.png", "0" * 32, "<b>Tree", "<b>Tree", (1.0, 2.0, 3.0, 4.0)),
             Row(2, "image", "s/a.png", "s/a.png", "0" * 32, "with labels", None)]  # fmt: skip
     store.write("runs/labels__s/r1/spot_check/card.json", card.to_bytes())

@@ -12,6 +12,7 @@ from include.versions.compare.version_shifts import WHOLE
 BEFORE, AFTER = "#b9c2cd", "#0b6bcb"
 COLOURS = {"stable": "#5d6876", "shifted": "#a15c00", "different": "#b3123a", "too few": "#5d6876", "not measured": "#9aa5b1"}
 WIDTH_PX, HEIGHT_PX = 132, 34
+STYLE = "<style>.shift th, .shift td { padding: .25rem .5rem; white-space: nowrap; font-size: .88rem; }</style>"
 Shifts = Mapping[str, Sequence[Shift]]  # by split, `all` first
 
 
@@ -26,7 +27,8 @@ def shift_parts(shifts: Shifts, limits: Limits) -> list[str]:
     return [
         pages.paragraph(in_a_sentence(shifts)),
         pages.legend({"before": BEFORE, "after": AFTER}),
-        f"<table style='white-space:nowrap'><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>",
+        STYLE,
+        f"<div style='overflow-x:auto'><table class=shift><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>",
         pages.paragraph(how(limits), "soft"),
     ]
 

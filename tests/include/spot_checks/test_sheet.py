@@ -48,7 +48,7 @@ def put_card(store: Store, batch: str = "b1") -> SpotCheck:
         )
     )  # fmt: skip
     card = SpotCheck(made_by=MADE_BY, inputs={}, config={}, source="s", batch_id=batch, by=("class_name",), strata=strata,
-                     page="p", sheet="s")  # fmt: skip
+                     sample=f"runs/{batch}/sample.json", page="p", sheet="s")  # fmt: skip
     store.create(card.standing_address, card.to_bytes())
     store.write(card.sample, to_json(ROWS))
     return card

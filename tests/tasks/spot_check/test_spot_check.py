@@ -116,9 +116,9 @@ Run = Callable[..., SpotCheck]
 
 @pytest.fixture
 def run(store: Store, checked: CheckedLabels, step_run: Callable[..., Any]) -> Run:
-    def work(on: Store = store, **config: Any) -> SpotCheck:
+    def work(name: str = "r1", on: Store = store, **config: Any) -> SpotCheck:
         parsed = SpotCheckConfig.model_validate({"source": "s", "sample": 4, "images": 2} | config)
-        step = step_run("spot_check", parsed, on, {"checked": checked.standing_address})
+        step = step_run("spot_check", parsed, on, {"checked": checked.standing_address}, name)
         return publish(on, spot_check(step), step.output)
 
     return work
@@ -142,9 +142,18 @@ def test_killed_at_any_write_and_run_again_it_ends_as_if_never_killed(store: Sto
         for key in [key for key in expected if "spot_check" in key]:
             store.delete(key)
         with pytest.raises(Killed):
-            run(DyingStore(store.url, writes))
+            run(on=DyingStore(store.url, writes))
         assert run().strata == whole.strata
         assert state(store.folder) == expected
+
+
+def test_of_a_batch_the_first_sample_stands_whatever_is_asked_for_later(store: Store, run: Run) -> None:
+    first = run()
+    rows = read_rows(store, first)
+    again = run("r2", sample=2)
+    assert again == first
+    assert read_rows(store, again) == rows
+    assert len(rows) == 6
 
 
 def test_a_batch_without_a_picture_has_nothing_to_look_at(
