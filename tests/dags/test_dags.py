@@ -180,6 +180,16 @@ def test_a_broken_definition_is_named_and_the_others_keep_their_dags(definitions
             "models/wrong.yaml: review: got 'now and then', expected a cron expression",
         ),
         ("models/wrong.yaml", "nightly: sometimes", "models/wrong.yaml: nightly: got 'sometimes', expected a cron expression"),
+        (
+            "sources/wrong.yaml",
+            "validate_annotations: {classes: {a: b}, rules: {box_min_side: {side: 1}}}",
+            "sources/wrong.yaml, validate_annotations: rules.box_min_side.side: got 1: no such parameter",
+        ),
+        (
+            "sources/wrong.yaml",
+            "validate_annotations: {classes: {a: b}, suites: [strict]}",
+            "sources/wrong.yaml, validate_annotations: suites: got 'strict', expected one of detector",
+        ),
         ("sources/wrong.yaml", "sweep: 99 * * * *", "sources/wrong.yaml: sweep: got '99 * * * *', expected a cron expression"),
     ],
     ids=[
@@ -189,6 +199,8 @@ def test_a_broken_definition_is_named_and_the_others_keep_their_dags(definitions
         "no such split",
         "not a time to review",
         "not a cron",
+        "no such parameter",
+        "no such suite",
         "no such minute",
     ],
 )
