@@ -1,10 +1,10 @@
 """Claim: the default suite judges 1,000,000 boxes over 200,000 images in 8 s and 1.5 GB, imports and all; cost grows as boxes do.
 
 How: a batch's two Parquet tables are made here: 1 in 20 annotations a polygon, 1 in 50 broken in one of eleven ways; of every
-image some are in every part of the file. A fresh process reads them, asks the suite `detector` (pictures are not opened: the two rules
-that need them are off), finds ids and boxes made twice, and writes what is accepted and what was found. Timed from outside, from
-its start to its end. The peer reads eight columns with pandas and asks twelve of Great Expectations' stock expectations of them.
-Data Docs are written besides; they take the same time for any number of boxes.
+image some are in every part of the file. A fresh process reads them, asks the suite `detector` (pictures are not opened: the two
+rules that need them are off), finds ids and boxes made twice, and writes what is accepted and what was found. Timed from outside,
+from its start to its end. The peer reads eight columns with pandas and asks twelve of Great Expectations' stock expectations of
+them. Data Docs are written besides; they take the same time for any number of boxes.
 
     .venv/data/bin/python -m benchmarks.check_annotations
 
