@@ -162,9 +162,19 @@ def test_a_broken_definition_is_named_and_the_others_keep_their_dags(definitions
         ),
         ("models/wrong.yaml", "train_detector: {warm_start: yes}", "models/wrong.yaml: train_detector.warm_start: True is not"),
         ("models/wrong.yaml", "nightly: sometimes", "models/wrong.yaml: nightly: got 'sometimes', expected a cron expression"),
+        (
+            "sources/wrong.yaml",
+            "validate_annotations: {classes: {a: b}, rules: {box_min_side: {side: 1}}}",
+            "sources/wrong.yaml, validate_annotations: rules.box_min_side.side: got 1: no such parameter",
+        ),
+        (
+            "sources/wrong.yaml",
+            "validate_annotations: {classes: {a: b}, suites: [strict]}",
+            "sources/wrong.yaml, validate_annotations: suites: got 'strict', expected one of detector",
+        ),
         ("sources/wrong.yaml", "sweep: 99 * * * *", "sources/wrong.yaml: sweep: got '99 * * * *', expected a cron expression"),
     ],
-    ids=["not a number", "too small", "not a choice", "not a cron", "no such minute"],
+    ids=["not a number", "too small", "not a choice", "not a cron", "no such parameter", "no such suite", "no such minute"],
 )
 def test_a_value_of_which_no_dag_can_be_made_is_named_too(definitions, file, line, said):
     definitions("sources/lab.yaml", "owner: ada\nkind: coco\nprefix: inbox/lab")
