@@ -5,7 +5,7 @@ How: 200 made JPEGs of 1920×1080 (or, with --folder, real pictures), in memory.
 step runs it, `look_at_all`, on all cores. By turns, the best of 3, in one process; one core by the processor's time, which
 others on the machine do not change, all cores by the clock. Both must find the same pictures whole.
 
-    .venv/data/bin/python benchmarks/check_images.py [--folder PICTURES]
+    .venv/data/bin/python benchmarks/check_images.py
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def link(target: str, text: str) -> Markup:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
     """Cells are text or Markup; the first column is left-aligned, the others right, unless `kind` is "words"."""
-    top = "".join(f"<th scope=col>{escape(cell)}</th>" for cell in head)
+    top = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
     cells = (((cell if isinstance(cell, Markup) else escape(cell)) for cell in row) for row in rows)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in cells)
     return f"<table class='{kind}'><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
