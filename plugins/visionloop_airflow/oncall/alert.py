@@ -81,7 +81,8 @@ def _links(dag_id: str, run_id: str, task_id: str | None) -> list[str]:
     lines = [f"Log: {run}/tasks/{task_id}" if task_id else f"Run: {run}"]
     if dag_id.startswith("model__"):
         lines.append(f"MLflow: {base}/mlflow/{quote(dag_id)}/{quote(run_id)}")
-    return [*lines, f"What to do: {base}/runbook#{task_id or dag_id.partition('__')[0]}"]
+    step = task_id.rpartition(".")[2] if task_id else dag_id.partition("__")[0]  # in a task group: without its name
+    return [*lines, f"What to do: {base}/runbook#{step}"]
 
 
 def _minute(when: datetime | None) -> str:
