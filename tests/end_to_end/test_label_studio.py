@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.__main__ import app
 from include.artifacts import CheckedLabels
 from include.artifacts.label_batch import LabelBatch
 from include.labelling.ledger import Ledger
@@ -28,11 +30,13 @@ validate_annotations:
 
 
 class Orchard:
-    """Label Studio and Visionloop beside each other: `orchard` is polled every second, `garden` is woken by webhooks."""
+    """Label Studio and Visionloop beside each other: `orchard` is polled every second, `garden` is woken by webhooks, `nursery`
+    is looked at by hand, and takes back what was set aside.
+    """
 
     def __init__(self, loop: Loop, studio: Studio) -> None:
         self.loop, self.studio = loop, studio
-        self.project = {name: studio.project() for name in ("orchard", "garden")}
+        self.project = {name: studio.project() for name in ("orchard", "garden", "nursery")}
         self.pictures = 0
 
     def task(self, source: str) -> int:
@@ -61,11 +65,11 @@ class Orchard:
 def orchard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orchard]:
     folder = tmp_path_factory.mktemp("orchard")
     with label_studio(folder / "studio") as studio:
-        tokens = {f"VISIONLOOP_LABELS_TOKEN__{name}": studio.token for name in ("ORCHARD", "GARDEN")}
+        tokens = {f"VISIONLOOP_LABELS_TOKEN__{name}": studio.token for name in ("ORCHARD", "GARDEN", "NURSERY")}
         loop = Loop(folder, epochs=1, **tokens, VISIONLOOP_WEBHOOK_SECRET__GARDEN=SECRET)
         both = Orchard(loop, studio)
-        for name, poll_every_s in (("orchard", 1), ("garden", 3600)):
-            text = SOURCE.format(url=studio.url, project=both.project[name], poll_every_s=poll_every_s)
+        for name, poll_every_s, more in (("orchard", 1, ""), ("garden", 3600, ""), ("nursery", 3600, "return_labels: {}\n")):
+            text = SOURCE.format(url=studio.url, project=both.project[name], poll_every_s=poll_every_s) + more
             (folder / "definitions" / "sources" / f"{name}.yaml").write_text(text)
         try:
             loop.up()
@@ -121,3 +125,19 @@ def test_forged_webhook_wakes_nobody(orchard: Orchard) -> None:
         headers={"X-Visionloop-Secret": "guess"},
     )
     assert answer.status_code in (401, 403, 404)
+
+
+def test_sync_by_hand_gives_back_what_was_set_aside_once(orchard: Orchard) -> None:
+    studio, task = orchard.studio, orchard.task("nursery")
+    twice = orchard.box("tree", 25, 25, 50, 25)
+    studio.annotate(task, [twice, twice | {"id": "again"}])
+    done = CliRunner().invoke(app, ["labels", "sync", "nursery"])
+    assert done.exit_code == 0, done.output
+    (batch,) = orchard.batches("nursery")
+    assert orchard.checked("nursery", batch).rejected_by_rule == {"no_duplicate_box": 1}
+    (prediction,) = studio.ask("GET", f"/api/tasks/{task}/")["predictions"]
+    (region,) = prediction["result"]
+    assert region["meta"]["text"][0].startswith("no_duplicate_box: got ")
+    again = CliRunner().invoke(app, ["labels", "sync", "nursery"])  # a note of ours is no new work of theirs
+    assert (again.exit_code, again.output.splitlines()[-1]) == (0, "nursery: nothing new")
+    assert len(studio.ask("GET", f"/api/tasks/{task}/")["predictions"]) == 1
