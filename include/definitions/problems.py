@@ -8,7 +8,9 @@ from pydantic import ValidationError
 def flatten(error: ValidationError, where: str) -> str:
     """`2 problems in include/models/trees.yaml: train_detector.epochs: got 'many', …`"""
     lines = []
-    for problem in error.errors():
+    # a default that follows from another key: that key's own problem says all
+    problems = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
+    for problem in problems:
         key = ".".join(map(str, problem["loc"])) or "(top level)"
         if problem["type"] == "extra_forbidden":
             lines.append(f"{key}: unknown key; is it spelt right?")
