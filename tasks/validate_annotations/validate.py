@@ -65,6 +65,8 @@ class Divided:
         return sum(count for (about, action, _), count in self.counts.items() if about == subject and action.startswith("reject"))
 
 
+# 1e308 px is a number that somebody may send: what it makes infinite is out of place
+@np.errstate(over="ignore", invalid="ignore")
 def divide(
     images: pa.Table,
     annotations: Parts,

@@ -402,3 +402,11 @@ def test_batch_read_in_one_part_or_in_many_is_divided_alike(suites: Suites) -> N
         )
     assert len(found[0][0]) > 8
     assert repr(found[0]) == repr(found[1])  # NaN is unlike itself
+
+
+@pytest.mark.parametrize("action", ["reject", "repair"])
+def test_a_box_without_bounds_is_out_of_place_and_no_check_warns_of_its_numbers(suites: Suites, action: str) -> None:
+    boxes = [annotation(1, box=(10, 10, 1e308, 1e308)), annotation(2, box=(1e308, 1e308, 1.5e308, 1.5e308)), annotation(3)]
+    divided = run(suites, [image("i1")], boxes, told(box_inside_image={"action": action}))  # a warning would be an error here
+    assert divided.table("annotations")["annotation_key"].to_pylist() == ["d1#3"]
+    assert divided.by_rule("reject annotation") == {"box_inside_image": 2}
