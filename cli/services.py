@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,25 +91,28 @@ def airflow_environment(home: Home, stack: Stack) -> dict[str, str]:
     }
 
 
-def airflow(home: Home, stack: Stack) -> list[Service]:
-    """api-server, scheduler, dag-processor and triggerer."""
+def airflow(home: Home, stack: Stack, needed: Iterable[str | None] = ()) -> list[Service]:
+    """api-server, scheduler, dag-processor and triggerer. The scheduler waits for the api-server and what else is `needed`."""
     home.airflow.mkdir(parents=True, exist_ok=True)
     passwords = home.airflow / "passwords.json"
     passwords.touch(mode=0o600)
     passwords.write_text(json.dumps({"admin": stack.password}))
     program, shared = str(home.venvs / "airflow" / "bin" / "airflow"), airflow_environment(home, stack)
     health = f"{stack.url('airflow')}/api/v2/monitor/health"
+    urls = (health, *(url for url in needed if url))
+    first = (str(home.venvs / "cli" / "bin" / "python"), "-m", "cli.when_ready", *urls, "--")
     return [
         Service("api-server", (program, "api-server"), shared, ready=health),
         # SIGTERM makes the scheduler wait for its running tasks; steps outlive it anyway and are found again
-        Service("scheduler", (program, "scheduler", "--skip-serve-logs"), shared, stop_wait_s=5),
+        Service("scheduler", (*first, program, "scheduler", "--skip-serve-logs"), shared, stop_wait_s=5),
         Service("dag-processor", (program, "dag-processor"), shared),
         Service("triggerer", (program, "triggerer", "--skip-serve-logs"), shared),
     ]
 
 
 def all_services(home: Home, stack: Stack) -> list[Service]:
-    return [seaweedfs(home, stack), mlflow(home, stack), *airflow(home, stack)]
+    stores = [seaweedfs(home, stack), mlflow(home, stack)]
+    return [*stores, *airflow(home, stack, [one.ready for one in stores])]
 
 
 def _quoted(environment: dict[str, str]) -> str:

@@ -14,6 +14,7 @@ import psutil
 from cli.containers import end_containers
 from cli.home import Home, Stack, StackError, choose_ports, client_environment, say
 from cli.services import MARK, Service, airflow_environment, all_services, supervisor_config
+from cli.when_ready import answers
 
 READY_WITHIN_S = 300
 
@@ -38,12 +39,7 @@ def leftovers(home: Home) -> Iterator[psutil.Process]:
 
 
 def is_ready(service: Service) -> bool:
-    if service.ready is None:
-        return True
-    try:
-        return httpx.get(service.ready, timeout=2).status_code < 500
-    except httpx.HTTPError:
-        return False
+    return service.ready is None or answers(service.ready)
 
 
 def airflow_is_healthy(stack: Stack) -> bool:

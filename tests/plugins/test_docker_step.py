@@ -36,7 +36,7 @@ from visionloop_airflow.reaper import reap
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.usefixtures("root"),
+    pytest.mark.usefixtures("root", "bucket"),
     # docker-py leaves its connections to the garbage collector
     pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"),
 ]
@@ -49,6 +49,13 @@ WORKDIR /opt/visionloop
 USER 10001
 LABEL made_for={session}
 """
+
+
+@pytest.fixture
+def bucket(root, monkeypatch):
+    """A store that containers could reach. Nothing is there, so notes for the alert are not written to it."""
+    monkeypatch.setenv("VISIONLOOP_STORE", "s3://bucket")
+    monkeypatch.setattr("visionloop_airflow.step_job.write_note", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
