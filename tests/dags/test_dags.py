@@ -168,7 +168,7 @@ def test_a_broken_definition_is_named_and_the_others_keep_their_dags(definitions
             "train_detector: {epochs: 0}",
             "models/wrong.yaml: train_detector.epochs: 0 is less than the minimum",
         ),
-        ("models/wrong.yaml", "train_detector: {warm_start: yes}", "models/wrong.yaml: train_detector.warm_start: True is not"),
+        ("models/wrong.yaml", "train_detector: {warm_start: true}", "models/wrong.yaml: train_detector.warm_start: True is not"),
         (
             "models/wrong.yaml",
             "find_label_errors: {splits: [all]}",
