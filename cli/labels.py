@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -155,19 +156,20 @@ def _shown(name: str, value: Any) -> Any:
 def sync(source: Annotated[str, typer.Argument(help="a file name in include/sources/, without .yaml")]) -> None:
     """Look at a source now: start its DAG in Airflow and follow it to its end."""
     known(source)
-    store, api, dag_id = open_here(), AirflowApi(Home().stack()), f"labels__{source}"
-    if api.is_paused(dag_id):
-        raise StackError(f"{dag_id} is switched off in Airflow: switch it on at {api.url}/dags/{dag_id}, then sync again")
-    run_id = api.trigger(dag_id)
-    progress = Progress(Console(highlight=False, soft_wrap=True), api, store, time.monotonic())
-    try:
-        progress.line(f"{dag_id} {run_id}: {api.url}/dags/{dag_id}/runs/{run_id}")
-        tasks = follow(api, progress, dag_id, run_id)
-    except KeyboardInterrupt:
-        say(f"\n{run_id} goes on in Airflow")
-        raise typer.Exit(130) from None
-    finally:
-        progress.close()
+    store, dag_id = open_here(), f"labels__{source}"
+    with closing(AirflowApi(Home().stack())) as api:
+        if api.is_paused(dag_id):
+            raise StackError(f"{dag_id} is switched off in Airflow: switch it on at {api.url}/dags/{dag_id}, then sync again")
+        run_id = api.trigger(dag_id)
+        progress = Progress(Console(highlight=False, soft_wrap=True), api, store, time.monotonic())
+        try:
+            progress.line(f"{dag_id} {run_id}: {api.url}/dags/{dag_id}/runs/{run_id}")
+            tasks = follow(api, progress, dag_id, run_id)
+        except KeyboardInterrupt:
+            say(f"\n{run_id} goes on in Airflow")
+            raise typer.Exit(130) from None
+        finally:
+            progress.close()
     if all(task.state == "skipped" for task in tasks):
         say(f"{source}: nothing new")
 

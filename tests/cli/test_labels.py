@@ -168,6 +168,8 @@ class Airflow:
     def log_lines(self, task):
         return []
 
+    def close(self): ...
+
 
 @pytest.fixture
 def airflow(store, monkeypatch):
