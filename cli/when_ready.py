@@ -19,7 +19,7 @@ LOOK_EVERY_S = 0.2
 def answers(url: str) -> bool:
     """Whether the server at `url` can serve: any answer below 500."""
     try:
-        return httpx.get(url, timeout=5).status_code < 500
+        return httpx.get(url, timeout=2).status_code < 500
     except httpx.HTTPError:
         return False
 

@@ -97,7 +97,7 @@ class Loop:
         cards = [entry for entry in self.store.list("runs/model__shapes") if entry.key.endswith("/promote_model/card.json")]
         return [Promotion.load(self.store, entry.key) for entry in sorted(cards, key=lambda entry: entry.modified)]
 
-    def decided(self, count: int, within_s: float = 600) -> list[Promotion]:
+    def decided(self, count: int, within_s: float = 300) -> list[Promotion]:
         """Wait for the count-th decision, and until every run has ended."""
 
         def check() -> list[Promotion]:

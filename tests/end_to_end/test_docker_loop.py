@@ -106,6 +106,6 @@ def test_down_in_mid_training_leaves_no_container_and_up_goes_on(loop):
     assert containers(loop) == []
     assert loop.processes() == []
     loop.up()
-    assert len(loop.decided(len(before) + 1)) == len(before) + 1
+    assert len(loop.decided(len(before) + 1, within_s=400)) == len(before) + 1
     assert loop.versions() == ["v1", "v2", "v3"]
     assert containers(loop) == []
