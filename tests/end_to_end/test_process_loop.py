@@ -160,14 +160,12 @@ def test_prometheus_finds_each_number_that_a_rule_or_a_panel_asks_for(loop):
     asked = {name for text in expressions().values() for name in metrics(text)} - PROMETHEUS_OWN
     oldest = {f"visionloop_{name}_timestamp_seconds" for name in ("alerts_oldest_waiting", "source_oldest_pending")}
     asked -= oldest  # there only while something waits
-    deadline = time.monotonic() + 90  # the store is looked at every half minute
-    while (missing := asked - {name for name, *_ in scraped(loop)}) and time.monotonic() < deadline:
-        time.sleep(2)
-    assert missing == set()
+    champion = ("visionloop_model_champion_version", {"model": "shapes"}, float(Lineage().champion("shapes").version))
+    loop.until(lambda: champion in scraped(loop), "a look at the store, which comes every half minute", 90)
     found = scraped(loop)
+    assert asked - {name for name, *_ in found} == set()
     healthy = {labels["component"]: value for name, labels, value in found if name == "visionloop_airflow_component_healthy"}
     assert healthy == dict.fromkeys(("metadatabase", "scheduler", "triggerer", "dag_processor"), 1)
-    assert ("visionloop_model_champion_version", {"model": "shapes"}, float(Lineage().champion("shapes").version)) in found
     ends = [labels for name, labels, _ in found if name == "airflow_dagrun_last_end_timestamp_seconds"]
     assert {"dag_id": "labels__shapes", "state": "failed"} in ends
     assert {"dag_id": "model__shapes", "state": "success"} in ends
