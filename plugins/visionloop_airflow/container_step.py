@@ -12,6 +12,7 @@ from typing import Any
 from include.errors import ConfigError
 from include.step.plate import StepPlate, read_plate
 from visionloop_airflow import settings
+from visionloop_airflow.gpu_pool import GPU_POOL
 from visionloop_airflow.links import LINKS
 from visionloop_airflow.outcomes import RETRY_POLICY
 from visionloop_airflow.process_step import ProcessStepOperator
@@ -53,6 +54,7 @@ def container_step(
         retry_delay=RETRY_DELAY,
         retry_policy=RETRY_POLICY,
         do_xcom_push=False,  # results travel as cards
+        **({"pool": GPU_POOL, "pool_slots": plate.gpus} if plate.gpus and settings.may_use_gpus() else {}),
     )
     operator.operator_extra_links = tuple(LINKS[name] for name in plate.links)
     for upstream in inputs.values():
