@@ -2,7 +2,7 @@
 
 from airflow.plugins_manager import AirflowPlugin
 
-from visionloop_airflow.gpu_pool import GpuPool
+from visionloop_airflow.gpus import GpuPool
 from visionloop_airflow.lazy_app import LazyApp
 from visionloop_airflow.links import LINKS, PREFIX
 

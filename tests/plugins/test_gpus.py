@@ -1,4 +1,4 @@
-"""The pool that trainings wait for, as Airflow's own components make it in a database of their own."""
+"""GPUs are shared out: the pool that Airflow's own components make in a database of their own, and which job gets which."""
 
 import os
 import subprocess
@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from include.errors import ConfigError
+from include.step.plate import StepPlate
+from visionloop_airflow.container_step import place
 
 ROOT = Path(__file__).resolve().parents[2]
 START = "from airflow.jobs.job import Job; Job()"  # what scheduler, triggerer and dag-processor do first
@@ -44,3 +48,12 @@ def test_the_pool_is_made_once_and_stays_as_somebody_set_it(airflow):
     airflow("from airflow.models.pool import Pool; Pool.create_or_update_pool('gpu', 3, '', include_deferred=False)")
     airflow(START, VISIONLOOP_GPUS="2")
     assert "slots 3" in airflow(SLOTS).stdout
+
+
+def test_a_step_that_would_wait_for_ever_is_an_error_when_its_dag_is_parsed(monkeypatch):
+    plate = StepPlate(name="fake", image="data", output="bundle", cpus=1, memory_mb=64, time_limit_minutes=1, gpus=2)
+    monkeypatch.delenv("VISIONLOOP_GPUS", raising=False)
+    with pytest.raises(ConfigError, match=r"tasks/fake/step.toml asks for 2 GPUs, but VISIONLOOP_GPUS says that there are 1"):
+        place(plate)
+    monkeypatch.setenv("VISIONLOOP_GPUS", "2")
+    assert place(plate) == {"pool": "gpu", "pool_slots": 2}
