@@ -5,12 +5,12 @@ All look at several columns of a row. The last column is always `row`, the row's
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
-os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read when great_expectations is imported
+from include.checks import light_import  # noqa: F401 - before anything of great_expectations
 
+# isort: split
 import pandas as pd
 from great_expectations import expectations as stock
 from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
