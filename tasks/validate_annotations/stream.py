@@ -74,10 +74,14 @@ def _with(part: pa.Table, columns: Collection[str], schema: pa.Schema) -> pa.Tab
 
 def ahead(parts: Iterator[T]) -> Iterator[T]:
     """The same, each made by a thread while the one before is used."""
+
+    def following() -> T | None:
+        return next(parts, None)
+
     with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(copy_context().run, next, parts, None)
+        coming = thread.submit(copy_context().run, following)
         while (part := coming.result()) is not None:
-            coming = thread.submit(copy_context().run, next, parts, None)
+            coming = thread.submit(copy_context().run, following)
             yield part
 
 
