@@ -93,6 +93,7 @@ def airflow_environment(home: Home, stack: Stack) -> dict[str, str]:
         "AIRFLOW__METRICS__STATSD_PORT": str(stack.ports["statsd"]),
         "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",  # labels as tags, not in the name
         "AIRFLOW__METRICS__LEGACY_NAMES_ON": "False",  # each number once
+        "AIRFLOW__METRICS__STATSD_CUSTOM_CLIENT_PATH": "visionloop_airflow.statsd_client.StatsdClient",  # finds who comes late
     }
 
 
