@@ -145,6 +145,17 @@ def build(client: str, name: str) -> str:
     return id_file.read_text().strip()
 
 
+def is_there(client: str, name: str) -> bool:
+    """Whether the image of this very commit was built. Of changed files, only the builder knows."""
+    if commit(name) == "unknown" or commit(name).endswith("-dirty"):
+        return False
+    words = [client, "image", "inspect", "--format", "{{.Id}}", f"visionloop/{name}:{tag(name)}"]
+    asked = subprocess.run(words, capture_output=True, text=True)
+    if asked.returncode == 0:
+        record(name, asked.stdout.strip())
+    return asked.returncode == 0
+
+
 def record(name: str, image_id: str) -> None:
     """Note in images.json which image steps run, by content."""
     path = HOME / "images.json"
@@ -159,17 +170,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     known = sorted(path.parent.name for path in ROOT.glob("images/*/Dockerfile"))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)} (default: {' '.join(STEP_IMAGES)})")
-    names = parser.parse_args().names or list(STEP_IMAGES)
+    parser.add_argument("--missing", action="store_true", help="only those that this commit has not, in the order given")
+    args = parser.parse_args()
+    names = args.names or list(STEP_IMAGES)
     if unknown := [name for name in names if name not in known]:
         parser.error(f"no image {', '.join(unknown)}; there are {', '.join(known)}")
     client = docker_client()
     copy_certificates()
-    if "torch" in names:
+    if args.missing:
+        there = [name for name in names if is_there(client, name)]
+        if set(STEP_IMAGES) - set(there):
+            there = [name for name in there if name != "airflow"]  # it names them
+    else:
+        there = []
+    make = [name for name in names if name not in there]
+    if "torch" in make:
         download_torch(client)
-    for name in names:
+    for name in make:
         if name == "airflow":
             note_step_images()
         record(name, build(client, name))
+    sys.stdout.write("".join(f"{name}=visionloop/{name}:{tag(name)}\n" for name in names))
 
 
 if __name__ == "__main__":
