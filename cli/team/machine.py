@@ -21,6 +21,9 @@ PORTS = {
     "Airflow": ("VISIONLOOP_PORT_AIRFLOW", 8080, None),
     "MLflow": ("VISIONLOOP_PORT_MLFLOW", 5000, None),
     "the S3 server": ("VISIONLOOP_PORT_S3", 9000, None),
+    "Prometheus": ("VISIONLOOP_PORT_PROMETHEUS", 9090, None),
+    "Alertmanager": ("VISIONLOOP_PORT_ALERTMANAGER", 9093, None),
+    "Grafana": ("VISIONLOOP_PORT_GRAFANA", 3000, None),
     "Label Studio": ("VISIONLOOP_PORT_LABEL_STUDIO", 8081, "label-studio"),
 }
 
