@@ -17,7 +17,7 @@ setup:
 
 setup-dev:
 	@$(PYTHON) images/install.py $(ENVIRONMENTS) --with dev
-	@$(PYTHON) images/install.py dvc label_studio
+	@$(PYTHON) images/install.py dvc label_studio compose
 
 demo: setup  ## run the whole loop on real images, leave the Airflow and MLflow UIs open
 	@./visionloop demo

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from cli.team import dotenv
 from include.lineage import Lineage
 from include.storage.addresses import ModelName
 from tests.end_to_end import shapes
@@ -58,8 +59,8 @@ def test_labels_that_land_become_a_champion(team):
 
 def test_the_champion_knows_commit_and_image_that_made_it(team):
     tags = Lineage().model_version(ModelName("shapes", "champion")).tags
-    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    assert tags["visionloop.git_commit"].removesuffix("-dirty") == head
+    built_from = dotenv.read(team.env_file)["VISIONLOOP_AIRFLOW_IMAGE"].partition(":")[2]
+    assert tags["visionloop.git_commit"].startswith(built_from.removesuffix("-dirty"))
     assert docker("image", "inspect", "--format", "{{.Config.User}}", tags["visionloop.environment"]).stdout.strip() == "10001"
 
 
