@@ -28,8 +28,9 @@ def docker(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
 def build_servers() -> None:
     """The image of the servers that can't be pulled everywhere; seconds, where it was built before."""
     base = os.environ.get("BASE_IMAGE") or LOCAL_BASE
-    words = ["build", "--network", "host", "--build-arg", f"BASE_IMAGE={base}", "-t", SERVERS, "-f", "tests/compose/Dockerfile", "."]
-    done = subprocess.run([os.environ.get("DOCKER", "/usr/bin/docker"), *words], cwd=ROOT, capture_output=True, text=True, timeout=900)
+    words = [os.environ.get("DOCKER", "/usr/bin/docker"), "build", "--network", "host", "--build-arg", f"BASE_IMAGE={base}"]
+    words += ["-t", SERVERS, "-f", "tests/compose/Dockerfile", "."]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
 
 
@@ -116,5 +117,5 @@ class Team(Loop):
         time.sleep(1)
         started = time.monotonic()
         docker("start", name)
-        self.until(lambda: self.container(service)["State"]["Health"]["Status"] == "healthy", f"{service} to be healthy again", 180)
+        self.until(lambda: self.container(service)["State"]["Health"]["Status"] == "healthy", f"{service} to be well again", 180)
         return time.monotonic() - started

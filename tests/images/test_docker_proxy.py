@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
-from pathlib import Path
 
 import httpx
 import pytest
@@ -197,9 +197,8 @@ def test_a_container_without_a_steps_name_is_not_made(proxy, name):
 
 
 def test_every_call_of_the_operator_is_among_those_tested():
-    source = "".join((Path(ROOT) / "plugins" / "visionloop_airflow" / name).read_text() for name in ("docker_step.py", "reaper.py"))
-    import re
-
+    folder = ROOT / "plugins" / "visionloop_airflow"
+    source = (folder / "docker_step.py").read_text() + (folder / "reaper.py").read_text()
     used = set(re.findall(r"(?:self\.cli|client)\.(\w+)", source))
     known = {"info", "create_host_config", "create_container", "start", "inspect_container", "logs", "wait", "stop",
              "remove_container", "containers"}  # fmt: skip

@@ -23,7 +23,9 @@ CURRENT = ROOT / ".venv" / "compose" / "bin" / "docker-compose"
 def env_file(tmp_path):
     """A finished .env with every profile."""
     file = tmp_path / "env"
-    file.write_text(f"COMPOSE_PROFILES={PROFILES}\nVISIONLOOP_AIRFLOW_IMAGE=visionloop/airflow:1\nVISIONLOOP_MLFLOW_IMAGE=visionloop/mlflow:1\n")
+    file.write_text(
+        f"COMPOSE_PROFILES={PROFILES}\nVISIONLOOP_AIRFLOW_IMAGE=visionloop/airflow:1\nVISIONLOOP_MLFLOW_IMAGE=visionloop/mlflow:1\n"
+    )
     dotenv.complete(file)
     return file
 

@@ -36,7 +36,7 @@ def test_the_plugin_goes_before_the_older_program(bin):
     ("said", "remedy"),
     [
         ("write /var/lib/docker/x: no space left on device", "the disk is full: make room"),
-        ("driver failed programming external connectivity: Bind for 127.0.0.1:8080 failed: port is already allocated", "a port is in use"),
+        ("Bind for 127.0.0.1:8080 failed: port is already allocated", "a port is in use"),
         ("manifest for prom/prometheus:v3.5.0 not found: manifest unknown", "is the registry reachable"),
         ("something else", "docker compose up failed:\nsomething else"),
     ],

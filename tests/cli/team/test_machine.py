@@ -22,7 +22,7 @@ def fake_docker(folder, monkeypatch, script):
 @pytest.mark.parametrize(
     ("script", "remedy"),
     [
-        ("echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?' >&2; exit 1", "start it"),
+        ("echo 'Cannot connect to the Docker daemon. Is the docker daemon running?' >&2; exit 1", "start it"),
         ("echo 'Got permission denied while trying to connect to the Docker daemon socket' >&2; exit 1", "the group docker"),
         ("""echo '{"ServerErrors": ["Cannot connect to the Docker daemon"]}'""", "start it"),
         ("""echo '{"MemTotal": 4100000000, "DockerRootDir": "/nowhere"}'""", "has 4.1 GB of memory, the stack needs 4.5"),
