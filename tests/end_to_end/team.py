@@ -110,6 +110,13 @@ class Team(Loop):
         found = docker("ps", "--all", "--quiet", *(word for one in chosen for word in ("--filter", one))).stdout.split()
         return dict(json.loads(docker("inspect", *found).stdout)[0])
 
+    def bootstrap(self, **settings: str) -> subprocess.CompletedProcess[str]:
+        """airflow-init once more, with something set otherwise."""
+        init = self.container("airflow-init")["Config"]
+        file = self.folder / "init.env"
+        file.write_text("\n".join([*init["Env"], *(f"{name}={value}" for name, value in settings.items())]))
+        return docker("run", "--rm", "--network", self.project, "--env-file", str(file), init["Image"], *init["Cmd"], check=False)
+
     def kill_and_start(self, service: str) -> float:
         """SIGKILL, a second of nothing, a start. Seconds until it is healthy again."""
         name = self.container(service)["Id"]

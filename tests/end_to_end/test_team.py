@@ -76,12 +76,72 @@ def test_a_failure_is_told(team, room):
     assert told[0]["title"] == "[error] labels__shapes failed at validate_annotations"
 
 
-def test_a_service_that_is_killed_comes_back_and_nothing_is_lost(team):
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        (
+            {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql+psycopg2://visionloop:wrong@postgres/airflow"},
+            "PostgreSQL refuses VISIONLOOP_POSTGRES_PASSWORD of .env",
+        ),
+        (
+            {"AWS_SECRET_ACCESS_KEY": "wrong"},
+            "the S3 server at http://s3:9000 refuses AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ),
+        (
+            {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql+psycopg2://visionloop:{password}@postgres/other"},
+            'PostgreSQL has no such database: FATAL: database "other" does not exist',
+        ),
+    ],
+    ids=["database password", "bucket key", "database"],
+)
+def test_what_keeps_it_from_starting_is_one_line(team, settings, remedy):
+    password = dotenv.read(team.env_file)["VISIONLOOP_POSTGRES_PASSWORD"]
+    done = team.bootstrap(**{name: value.replace("{password}", password) for name, value in settings.items()})
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, remedy in line) == (2, True), line
+
+
+def test_a_missing_bucket_is_made(team):
+    done = team.bootstrap(VISIONLOOP_STORE="s3://another")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "bucket another created at http://s3:9000")
+
+
+def training(team):
+    """The container of a training that is under way: it has its pictures and its MLflow run."""
+
+    def check():
+        found = [
+            one for one in team.steps() if "train_detector" in docker("inspect", "--format", "{{.Name}}", one, check=False).stdout
+        ]
+        return found if found and "val pictures of shapes" in docker("logs", found[0], check=False).stderr else None
+
+    (container,) = team.until(check, "the training to be under way", 400)
+    return container
+
+
+def test_whatever_is_killed_comes_back_and_nothing_is_lost(team):
     before = team.promotions()
     shapes.deliver(team.store, "day-2", first_seed=100)
-    seconds = {service: team.kill_and_start(service) for service in KILLED}
-    print(seconds)
+    healthy_after_s = {service: team.kill_and_start(service) for service in KILLED}
+    assert healthy_after_s.keys() == set(KILLED)
+    docker("kill", training(team))
     assert len(team.decided(len(before) + 1, within_s=600)) == len(before) + 1
+    trained = team.task("model__shapes", "train_detector")
+    assert trained.state == "success"
+    assert trained.try_number >= 2
     assert team.versions() == ["v1", "v2"]
     assert team.runs("model__shapes")[0]["state"] == "success"
+    assert team.steps() == []
+
+
+def test_down_in_mid_training_leaves_no_container_and_up_goes_on(team):
+    before = team.promotions()
+    shapes.deliver(team.store, "day-3", first_seed=200)
+    training(team)
+    team.down()
+    assert team.steps() == []
+    assert docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={team.project}").stdout == ""
+    team.up()
+    assert len(team.decided(len(before) + 1, within_s=600)) == len(before) + 1
+    assert team.versions() == ["v1", "v2", "v3"]
     assert team.steps() == []
