@@ -1,6 +1,6 @@
-"""The team's stack, its images present: seconds to healthy and to the first finished step, and what it holds in memory while idle.
+"""The team's stack, its images present: seconds to healthy and to the first finished step; what it holds in memory while idle.
 
-    .venv/cli/bin/python benchmarks/team_stack.py      needs a Docker engine with compose; public images replaced as in tests/compose
+    .venv/cli/bin/python benchmarks/team_stack.py      needs a Docker engine and compose; public images replaced as in tests
 
 Memory is what the engine counts for each container (its pages in use, without the page cache), added up, after a minute at rest.
 Grafana is not in it: there is no package of it to stand in (its own documentation asks for 512 MB).
