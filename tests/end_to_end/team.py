@@ -102,7 +102,7 @@ class Team(Loop):
 
     def steps(self) -> list[str]:
         """Ids of this stack's step containers."""
-        chosen = ["--filter", f"label=visionloop.home=/var/lib/{self.project}"]
+        chosen = ["--filter", f"label=visionloop.home=/var/lib/visionloop/{self.project}"]
         return docker("ps", "--all", "--quiet", "--no-trunc", *chosen).stdout.split()
 
     def container(self, service: str) -> dict[str, Any]:
