@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 # What people type into a browser or a client; the rest take any free port.
 PREFERRED_PORTS = {"airflow": 8080, "mlflow": 5000, "s3": 8333}
-INNER_PORTS = ("s3_grpc", "master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc")
+INNER_PORTS = ("monitoring", "statsd", "s3_grpc", "master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc")
 
 
 class StackError(Exception):

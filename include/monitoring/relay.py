@@ -53,7 +53,7 @@ class Relay:
 
     def _pass_on(self) -> None:
         self.heard_at = time.time()
-        if self.silent_since and send(_silence("over: Prometheus' Watchdog comes again", "")):
+        if self.silent_since and send(_silence("over: Prometheus' Watchdog comes again", "The stack is watched again.")):
             self.silent_since = 0.0
         if url := os.environ.get("VISIONLOOP_WATCHDOG_URL"):
             try:
