@@ -80,7 +80,11 @@ def test_this_stacks_steps_are_listed_and_no_other_containers(proxy):
     assert proxy.get("/v1.41/containers/json", params={"all": 1, "filters": ours}).json() == []
     holding_gpus = json.dumps({"label": ["visionloop.gpus"]})
     assert proxy.get("/v1.41/containers/json", params={"filters": holding_gpus}).json() == []
-    for filters in ({}, {"filters": "{}"}, {"filters": json.dumps({"label": ["visionloop.home=/var/lib/visionloop/visionloop2"]})}):
+    for filters in (
+        {},
+        {"filters": "{}"},
+        {"filters": json.dumps({"label": ["visionloop.home=/var/lib/visionloop/visionloop2"]})},
+    ):
         assert refused(proxy.get("/v1.41/containers/json", params={"all": 1, **filters}))
 
 
