@@ -56,7 +56,7 @@ def reach_database() -> str | None:
     try:
         psycopg2.connect(database_url(), connect_timeout=5).close()
     except psycopg2.OperationalError as error:
-        said = " ".join(str(error).split())
+        said = " ".join(str(error).rpartition("FATAL:")[2].split())
         if "password authentication failed" in said:
             give_up(
                 "PostgreSQL refuses VISIONLOOP_POSTGRES_PASSWORD of .env. Its volume keeps the password that it was made with: "
