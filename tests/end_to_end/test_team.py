@@ -41,7 +41,7 @@ def room(engine):
 
 @pytest.fixture(scope="module")
 def team(room):
-    team = Team(epochs=12, VISIONLOOP_ALERT_URLS=room.url)
+    team = Team(epochs=8, VISIONLOOP_ALERT_URLS=room.url)
     try:
         team.up()
         yield team
