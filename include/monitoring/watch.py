@@ -87,7 +87,8 @@ class Watch(Collector):
 
     def look_around(self) -> None:
         """The disk that this process is on (a container's: where the engine keeps volumes), and the routes of alerts."""
-        disk = psutil.disk_usage(os.environ.get("VISIONLOOP_HOME") or "/")
+        home = os.environ.get("VISIONLOOP_HOME", "/")
+        disk = psutil.disk_usage(home if os.path.exists(home) else "/")
         wrong = alerts.problems()
         if wrong != self.wrong:
             self.wrong = wrong

@@ -150,10 +150,15 @@ def test_silence_is_told_every_four_hours_and_its_end_once(relay, room, monkeypa
     assert [told["title"] for told in room.told[2:]] == ["[error] over: Prometheus' Watchdog comes again"]
 
 
-def test_where_no_prometheus_is_expected_silence_is_none(relay, room, monkeypatch):
+def test_where_no_watchdog_ever_came_none_is_missed(relay, room, monkeypatch):
     monkeypatch.delenv("VISIONLOOP_WATCHDOG_WITHIN_S", raising=False)
     relay.look(relay.heard_at + 10**6)
     assert room.told == []
+    relay.take(message(one("Watchdog")))
+    relay.look(relay.heard_at + 599)
+    assert room.told == []
+    relay.look(relay.heard_at + 601)
+    assert len(room.told) == 1
 
 
 def test_silence_that_nobody_took_is_told_again(relay, room, monkeypatch):

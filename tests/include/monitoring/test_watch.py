@@ -105,6 +105,7 @@ def test_a_missing_setting_is_a_service_that_does_not_answer(watch, monkeypatch,
 
 def test_the_disk_and_routes_are_looked_at_and_what_is_wrong_is_said_once(watch, monkeypatch, tmp_path, caplog):
     monkeypatch.setenv("VISIONLOOP_DEFINITIONS", str(tmp_path))
+    monkeypatch.setenv("VISIONLOOP_HOME", str(tmp_path / "only a name in a container"))
     watch.look_around()
     watch.look_around()
     assert value(watch, "alert_route_problems") == 1
