@@ -13,6 +13,7 @@ from cli import stack as stacks
 from cli.dataset import change, compare, copies, files, keep, look, transforms
 from cli.dataset.app import app as dataset_app
 from cli.home import Home, StackError, connect, say
+from cli.team import app as team
 from include.errors import StepError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -20,6 +21,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(labels.app, name="labels")
+app.add_typer(team.app, name="team")
 COMMANDS = (rejections, review, change, compare, copies, files, keep, look, transforms)  # importing them adds their commands
 
 

@@ -1,4 +1,4 @@
-"""Build the step images: `make images`, or `python3 images/build.py [data torch …]`. Needs a Docker engine that answers.
+"""Build the images: `make images`, or `python3 images/build.py [data torch mlflow airflow …]`. Needs a Docker engine that answers.
 
     BASE_IMAGE   a Debian with Python 3.11, its venv module and useradd (default: python:3.11-slim-bookworm)
     DOCKER       the client to build with (default: the first one found that can)
@@ -6,7 +6,8 @@
     PIP_CERT     (or SSL_CERT_FILE) the certificates to trust while building, where a proxy has its own
 
 Each image is tagged visionloop/<name>:<git commit>, with `-dirty` where what goes into it differs from that commit. Its id
-goes to $VISIONLOOP_HOME/images.json: that is what steps run. Torch comes from where this machine's pip finds it, so a pip
+goes to $VISIONLOOP_HOME/images.json: that is what steps run. Airflow's image holds the ids of the step images that were built
+before it: a team's stack runs the steps of its own commit. Torch comes from where this machine's pip finds it, so a pip
 that knows a folder or an index with CPU builds gives an image without CUDA.
 """
 
@@ -26,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HOME = Path(os.environ.get("VISIONLOOP_HOME") or ROOT / ".visionloop")
 BUILD = ROOT / "build"
 STEP_IMAGES = ("data", "torch")
+TEAM_IMAGES = (*STEP_IMAGES, "mlflow", "airflow")  # Airflow's last: it names the step images
 PIP_SETTINGS = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_DEFAULT_TIMEOUT")
 PASSED_ON = ("BASE_IMAGE", *PIP_SETTINGS, "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # Docker's name: the wheels' name
@@ -97,16 +99,32 @@ def download_torch(client: str) -> None:
     aside.rmdir()
 
 
-def tag(name: str) -> str:
-    """The commit, if just its files go into the image; `-dirty` otherwise."""
+def commit(name: str) -> str:
+    """The whole hash, if just its files go into the image; with `-dirty` otherwise; `unknown` outside git."""
     git = ["git", "-C", str(ROOT)]
+    inside = [f"images/{name}"]
+    inside += {"mlflow": [], "airflow": ["include", "tasks", "dags", "plugins"]}.get(name, ["include", "tasks"])
     try:
-        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        inside = ["include", "tasks", f"images/{name}", *(["dags", "plugins"] if name == "airflow" else [])]
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
         changed = subprocess.run([*git, "status", "--porcelain", "--", *inside], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head.stdout.strip() + ("-dirty" if changed.stdout else "")
+
+
+def tag(name: str) -> str:
+    """The commit, short."""
+    whole, dirty, _ = commit(name).partition("-dirty")
+    return whole[:12] + dirty
+
+
+def note_step_images() -> None:
+    """What Airflow's image is told: the ids of the step images. Raises SystemExit if they were not built."""
+    path = HOME / "images.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    if missing := [name for name in STEP_IMAGES if name not in known]:
+        sys.exit(f"Airflow's image names the step images, and {path} has no {', '.join(missing)}: build them first (`make images`)")
+    (BUILD / "images.json").write_text(json.dumps({name: known[name] for name in STEP_IMAGES}, indent=1) + "\n")
 
 
 def build(client: str, name: str) -> str:
@@ -115,6 +133,7 @@ def build(client: str, name: str) -> str:
     say(f"  {image}: building, log in {log}")
     started = time.monotonic()
     command = [client, "build", "--network", "host", "--iidfile", str(id_file), "-t", image, "-f", f"images/{name}/Dockerfile"]
+    command += ["--build-arg", f"GIT_COMMIT={commit(name)}"] if name == "airflow" else []
     command += [word for key in PASSED_ON if os.environ.get(key) for word in ("--build-arg", f"{key}={os.environ[key]}")]
     # attestations hold the time of the build: with them, the same content would get another id
     environment = os.environ | {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
@@ -124,6 +143,17 @@ def build(client: str, name: str) -> str:
         sys.exit(f"building {image} failed; the end of {log}:\n{log.read_text()[-3000:]}")
     say(f"  {image}: {id_file.read_text()[:19]} in {time.monotonic() - started:.0f} s")
     return id_file.read_text().strip()
+
+
+def is_there(client: str, name: str) -> bool:
+    """Whether the image of this very commit was built. Of changed files, only the builder knows."""
+    if commit(name) == "unknown" or commit(name).endswith("-dirty"):
+        return False
+    words = [client, "image", "inspect", "--format", "{{.Id}}", f"visionloop/{name}:{tag(name)}"]
+    asked = subprocess.run(words, capture_output=True, text=True)
+    if asked.returncode == 0:
+        record(name, asked.stdout.strip())
+    return asked.returncode == 0
 
 
 def record(name: str, image_id: str) -> None:
@@ -140,15 +170,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     known = sorted(path.parent.name for path in ROOT.glob("images/*/Dockerfile"))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)} (default: {' '.join(STEP_IMAGES)})")
-    names = parser.parse_args().names or list(STEP_IMAGES)
+    parser.add_argument("--missing", action="store_true", help="only those that this commit has not, in the order given")
+    args = parser.parse_args()
+    names = args.names or list(STEP_IMAGES)
     if unknown := [name for name in names if name not in known]:
         parser.error(f"no image {', '.join(unknown)}; there are {', '.join(known)}")
     client = docker_client()
     copy_certificates()
-    if "torch" in names:
+    if args.missing:
+        there = [name for name in names if is_there(client, name)]
+        if set(STEP_IMAGES) - set(there):
+            there = [name for name in there if name != "airflow"]  # it names them
+    else:
+        there = []
+    make = [name for name in names if name not in there]
+    if "torch" in make:
         download_torch(client)
-    for name in names:
+    for name in make:
+        if name == "airflow":
+            note_step_images()
         record(name, build(client, name))
+    sys.stdout.write("".join(f"{name}=visionloop/{name}:{tag(name)}\n" for name in names))
 
 
 if __name__ == "__main__":

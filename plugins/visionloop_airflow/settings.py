@@ -53,7 +53,7 @@ def step_python(image: str) -> Path:
 
 def image_id(image: str) -> str:
     """The digest of a built image. Raises ConfigError before `make images`."""
-    path = home() / "images.json"
+    path = Path(os.environ.get("VISIONLOOP_IMAGES") or home() / "images.json")
     try:
         return str(json.loads(path.read_text())[image])
     except (FileNotFoundError, KeyError):
@@ -68,7 +68,9 @@ def lock_digest(image: str) -> str:
 
 @cache
 def git_commit() -> str:
-    """The commit of this checkout, `-dirty` if files differ from it; `unknown` outside git."""
+    """The commit of this checkout, or of the image that this runs in; `-dirty` if files differ from it; `unknown` outside git."""
+    if built_from := os.environ.get("VISIONLOOP_GIT_COMMIT"):
+        return built_from
     git = shutil.which("git")
     if git is None:
         return "unknown"
