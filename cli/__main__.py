@@ -50,6 +50,21 @@ def status() -> None:
 
 
 @app.command()
+def doctor(
+    team: Annotated[bool, typer.Option("--team", help="look at the stack of docker compose")] = False,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="look at the embedded one (default: at the one that is here)")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="for scripts")] = False,
+) -> None:
+    """What is wrong with the running stack, and what to do about it. Exit code 1 if something fails."""
+    from cli.doctor.command import doctor as examine
+
+    if not examine("team" if team else "embedded" if embedded else None, as_json=json):
+        raise typer.Exit(1)
+
+
+@app.command()
 def demo() -> None:
     """Run the whole loop on real images: two label deliveries, two models, one champion."""
     from cli.demo import run_demo
