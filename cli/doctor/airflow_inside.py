@@ -27,9 +27,8 @@ def check(place: Place) -> list[Finding]:
     found = [_schema(said["schema"], place)]
     found += [_alerts(name, *said["alerts"][name]) for name in variables]
     if place.is_team:  # the embedded stack's environments are all looked at: packages.py
-        found.append(
-            differences("airflow", said["packages"], locks("airflow", said["python"]), "build the image again: `make up`")
-        )
+        have = {canonicalize_name(name): version for name, version in said["packages"].items()}
+        found.append(differences("airflow", have, locks("airflow", said["python"]), "`make up` builds the image again"))
     return found
 
 
