@@ -17,16 +17,17 @@ setup:
 
 setup-dev:
 	@$(PYTHON) images/install.py $(ENVIRONMENTS) --with dev
-	@$(PYTHON) images/install.py dvc label_studio
+	@$(PYTHON) images/install.py dvc label_studio compose
 
 demo: setup  ## run the whole loop on real images, leave the Airflow and MLflow UIs open
 	@./visionloop demo
 
-up: setup  ## start the embedded stack (Airflow, MLflow, S3) and wait until it is ready
-	@./visionloop up
+up:  ## start the team's stack in docker compose, and wait until it is healthy: docs/compose.md
+	@$(PYTHON) images/install.py cli
+	@./visionloop team up
 
-down:  ## stop it; data stays in .visionloop/
-	@./visionloop down
+down:  ## stop it; data stays in its volumes (the embedded stack of `make demo`: ./visionloop down)
+	@./visionloop team down
 
 images:  ## build the step images for VISIONLOOP_RUNTIME=docker (BASE_IMAGE=… to build on another base)
 	@$(PYTHON) images/build.py

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A Docker engine that answers, and a base image for the steps, on a Debian 12 machine that has neither. As root; safe to repeat.
+# A Docker engine that answers, Compose, and a base image for the steps, on a Debian 12 machine that has neither. As root; safe to repeat.
 #
 #     .ci/docker-engine.sh              installs Debian's engine, starts it, makes visionloop-base:bookworm
 #     kill "$(cat /var/run/docker.pid)" stops it
@@ -16,9 +16,9 @@ answers() { $DOCKER info >/dev/null 2>&1; }
 
 [ "$(id -u)" = 0 ] || give_up "needs root, to install and start the engine"
 
-if ! { [ -x $DOCKER ] && [ -x /usr/sbin/dockerd ] && [ -x /usr/sbin/debootstrap ]; }; then
+if ! { [ -x $DOCKER ] && [ -x /usr/sbin/dockerd ] && [ -x /usr/bin/docker-compose ] && [ -x /usr/sbin/debootstrap ]; }; then
     apt-get update -q
-    apt-get install -q -y --no-install-recommends docker.io debootstrap
+    apt-get install -q -y --no-install-recommends docker.io docker-compose debootstrap
 fi
 
 if ! answers; then

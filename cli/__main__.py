@@ -89,7 +89,7 @@ def main() -> None:
     try:
         app()
     except httpx.TransportError as error:
-        sys.stderr.write(f"visionloop: the stack stopped answering ({error}); `make up` starts it again\n")
+        sys.stderr.write(f"visionloop: the stack stopped answering ({error}); `./visionloop up` starts it again\n")
         sys.exit(1)
     except (StackError, StepError) as error:
         sys.stderr.write(f"visionloop: {error}\n")

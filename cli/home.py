@@ -63,7 +63,7 @@ class Home:
         try:
             return Stack(**json.loads(self.stack_file.read_text()))
         except FileNotFoundError:
-            raise StackError(f"no stack in {self.path} yet: run `make up` or `make demo`") from None
+            raise StackError(f"no stack in {self.path} yet: run `./visionloop up` or `make demo`") from None
 
     def save(self, stack: Stack) -> None:
         for folder in (self.path, self.logs, self.airflow):

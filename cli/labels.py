@@ -20,8 +20,7 @@ from include.artifacts import CheckedLabels
 from include.definitions import SourceDefinition, read_definitions
 from include.errors import BadInputError, ConfigError
 from include.labelling.calls import NO_SOURCE, OUTCOMES, read_calls
-from include.labelling.items import Item
-from include.labelling.ledger import Ledger, Seen
+from include.labelling.ledger import Ledger
 from include.spot_checks.of_batches import summary
 from include.storage import Store
 from include.storage.content import in_threads
@@ -66,7 +65,7 @@ def standing(store: Store, source: str, kind: str, webhooks: dict[str, int], now
     """What the ledger and the cards of checked labels say; nothing is asked of the service."""
     ledger = Ledger(store, source)
     last = [times[-1][1] for times in ledger.taken.values()]
-    pending = [one for one in ledger.seen.values() if ledger.is_pending(_item(one))]
+    pending = ledger.pending()
     states = Counter(one.status for one in ledger.seen.values())
     objects = {entry.key: entry.modified for entry in store.list(ledger.folder)}
     cards = [key for key in objects if key.startswith(f"{ledger.folder}/checked/") and key.endswith(".json")]
@@ -90,10 +89,6 @@ def standing(store: Store, source: str, kind: str, webhooks: dict[str, int], now
         lag_s=max((max(0.0, (now - one.updated_at).total_seconds()) for one in pending), default=0.0), webhooks=webhooks,
         spot_checks=summary(store, source),
     )  # fmt: skip
-
-
-def _item(seen: Seen) -> Item:
-    return Item(seen.item, seen.revision, seen.status, seen.state, seen.updated_at, seen.images)  # type: ignore[arg-type]
 
 
 def sources() -> dict[str, str]:

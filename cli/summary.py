@@ -106,6 +106,6 @@ def summary(store: Store, stack: Stack, seconds: float) -> str:
         addresses(stack),
         "",
         "  ./visionloop trace trees@champion   where the champion comes from",
-        "  make down   stops it all; data stays",
+        "  ./visionloop down   stops it all; data stays",
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Build the images: `make images`, or `python3 images/build.py [data torch mlflow airflow …]`. Needs a Docker engine that answers.
+"""Build the images: `make images`, or `python3 images/build.py [data torch …]`. Needs a Docker engine that answers.
 
     BASE_IMAGE   a Debian with Python 3.11, its venv module and useradd (default: python:3.11-slim-bookworm)
     DOCKER       the client to build with (default: the first one found that can)
@@ -123,7 +123,7 @@ def note_step_images() -> None:
     path = HOME / "images.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     if missing := [name for name in STEP_IMAGES if name not in known]:
-        sys.exit(f"Airflow's image names the step images, and {path} has no {', '.join(missing)}: build them first (`make images`)")
+        sys.exit(f"Airflow's image names the step images, and {path} has no {', '.join(missing)}: `make images` builds them")
     (BUILD / "images.json").write_text(json.dumps({name: known[name] for name in STEP_IMAGES}, indent=1) + "\n")
 
 
@@ -156,6 +156,12 @@ def is_there(client: str, name: str) -> bool:
     return asked.returncode == 0
 
 
+def not_there(client: str, names: list[str]) -> list[str]:
+    """Those to build; Airflow's too if it would name a step image that is built anew."""
+    missing = [name for name in names if not is_there(client, name)]
+    return [name for name in names if name in missing or (name == "airflow" and set(STEP_IMAGES) & set(missing))]
+
+
 def record(name: str, image_id: str) -> None:
     """Note in images.json which image steps run, by content."""
     path = HOME / "images.json"
@@ -177,13 +183,7 @@ def main() -> None:
         parser.error(f"no image {', '.join(unknown)}; there are {', '.join(known)}")
     client = docker_client()
     copy_certificates()
-    if args.missing:
-        there = [name for name in names if is_there(client, name)]
-        if set(STEP_IMAGES) - set(there):
-            there = [name for name in there if name != "airflow"]  # it names them
-    else:
-        there = []
-    make = [name for name in names if name not in there]
+    make = not_there(client, names) if args.missing else names
     if "torch" in make:
         download_torch(client)
     for name in make:

@@ -42,6 +42,8 @@ def environment_of(path: Path) -> str | None:
             return str(tomllib.loads((TESTS.parent / "tasks" / step / "step.toml").read_text())["image"])
         case ("include", "detector", *_):
             return "torch"
+        case ("include", "monitoring", *_):
+            return "airflow"
         case ("include", *rest):
             return "data" if rest else None
         case ("dags" | "plugins", *_):

@@ -20,8 +20,8 @@ class Chat:
 
 
 @contextmanager
-def chat() -> Iterator[Chat]:
-    """Listens until the block ends."""
+def chat(host: str = "127.0.0.1") -> Iterator[Chat]:
+    """Listens until the block ends; on the engine's bridge, containers can tell it."""
     room = Chat()
 
     class Handler(BaseHTTPRequestHandler):
@@ -34,8 +34,8 @@ def chat() -> Iterator[Chat]:
 
         def log_message(self, *_: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    room.url = f"json://127.0.0.1:{server.server_port}/"
+    server = ThreadingHTTPServer((host, 0), Handler)
+    room.url = f"json://{host}:{server.server_port}/"
     Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield room

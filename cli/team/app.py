@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from cli.containers import ENGINE
 from cli.home import ROOT, StackError, say
 from cli.team import dotenv, machine
 
@@ -41,12 +42,11 @@ def compose_command() -> list[str]:
 def compose(*words: str) -> None:
     """Run it on this checkout and .env. Raises StackError with its last line, and the remedy where we know one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
-    kept.setdefault("DOCKER_HOST", machine.ENGINE)
+    kept.setdefault("DOCKER_HOST", ENGINE)
     file = dotenv.path()
     command = [*compose_command(), "--env-file", str(file), *words]
-    done = subprocess.run(
-        command, cwd=ROOT, env=kept | {"VISIONLOOP_ENV_FILE": str(file)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    environment = kept | {"VISIONLOOP_ENV_FILE": str(file)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode == 0:
         return
     for needle, remedy in REMEDIES.items():
@@ -74,15 +74,15 @@ def is_well(container: dict[str, Any]) -> bool:
     """Healthy; or, of the one that runs once, done."""
     state = container["State"]
     if service_of(container) == INIT:
-        return state["Status"] == "exited" and state["ExitCode"] == 0
+        return (state["Status"], state["ExitCode"]) == ("exited", 0)
     return bool(state["Running"]) and state.get("Health", {}).get("Status", "healthy") == "healthy"
 
 
 def has_failed(container: dict[str, Any]) -> bool:
     state = container["State"]
     if service_of(container) == INIT:
-        return state["Status"] == "exited" and state["ExitCode"] != 0
-    return state.get("Health", {}).get("Status") == "unhealthy"
+        return bool(state["Status"] == "exited" and state["ExitCode"] != 0)
+    return bool(state.get("Health", {}).get("Status") == "unhealthy")
 
 
 def last_words(container: dict[str, Any], count: int = 1) -> str:
@@ -127,7 +127,7 @@ def up() -> None:
     file = dotenv.path()
     settings = dotenv.complete(file)
     project = settings["COMPOSE_PROJECT_NAME"]
-    machine.check_ports(settings, machine.docker("ps", "--filter", f"label=com.docker.compose.project={project}", "--format", "{{.Ports}}"))
+    machine.check_ports(settings, machine.ports_held(project))
     dotenv.put(file, build_missing())
     say("  starting; the first time, the public images are pulled")
     start(project)

@@ -1,4 +1,4 @@
-""".env beside docker-compose.yaml: the stack's secrets and settings. Made once, mode 0600; later only what is missing is added."""
+""".env beside docker-compose.yaml: the stack's secrets and settings. Made once; later what is missing is added."""
 
 from __future__ import annotations
 

@@ -21,6 +21,9 @@ PORTS = {
     "Airflow": ("VISIONLOOP_PORT_AIRFLOW", 8080, None),
     "MLflow": ("VISIONLOOP_PORT_MLFLOW", 5000, None),
     "the S3 server": ("VISIONLOOP_PORT_S3", 9000, None),
+    "Prometheus": ("VISIONLOOP_PORT_PROMETHEUS", 9090, None),
+    "Alertmanager": ("VISIONLOOP_PORT_ALERTMANAGER", 9093, None),
+    "Grafana": ("VISIONLOOP_PORT_GRAFANA", 3000, None),
     "Label Studio": ("VISIONLOOP_PORT_LABEL_STUDIO", 8081, "label-studio"),
 }
 
@@ -29,7 +32,7 @@ def docker(*words: str) -> str:
     """What the client prints. Raises StackError with its complaint, or with what to install or start."""
     client = shutil.which("docker")
     if client is None:
-        raise StackError("there is no docker: install Docker Engine (https://docs.docker.com/engine/install), then `make up` again")
+        raise StackError("there is no docker: install Docker Engine (https://docs.docker.com/engine/install), then go on")
     host = os.environ.get("DOCKER_HOST") or ENGINE
     try:
         done = subprocess.run(
@@ -38,21 +41,24 @@ def docker(*words: str) -> str:
     except subprocess.TimeoutExpired:
         raise StackError(f"the Docker engine at {host} does not answer within {ANSWERS_WITHIN_S} s: restart it") from None
     said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    if done.returncode != 0 or (words[0] == "info" and said and "Cannot connect" in said[-1]):
-        complaint = said[-1] if said else f"docker {words[0]} failed"
-        if "permission denied" in complaint.lower():
-            raise StackError(f"the Docker engine at {host} does not let you in: add yourself to the group docker, and log in again")
-        if "connect" in complaint.lower() or "is the docker daemon running" in complaint.lower():
-            raise StackError(f"no Docker engine answers at {host}: start it (`sudo systemctl start docker`), or set DOCKER_HOST")
-        raise StackError(f"docker {words[0]}: {complaint}")
+    if done.returncode != 0:
+        raise _remedy(said[-1] if said else f"docker {words[0]} failed", host)
     return done.stdout
+
+
+def _remedy(complaint: str, host: str) -> StackError:
+    if "permission denied" in complaint.lower():
+        return StackError(f"the Docker engine at {host} does not let you in: add yourself to the group docker, and log in again")
+    if "connect" in complaint.lower():
+        return StackError(f"no Docker engine answers at {host}: start it (`sudo systemctl start docker`), or set DOCKER_HOST")
+    return StackError(f"docker: {complaint}")
 
 
 def check_engine() -> None:
     """That it answers, has memory and has disk."""
     info = json.loads(docker("info", "--format", "{{json .}}"))
-    if errors := info.get("ServerErrors"):
-        raise StackError(f"no Docker engine answers: start it (`sudo systemctl start docker`), or set DOCKER_HOST ({errors[0]})")
+    if errors := info.get("ServerErrors"):  # newer clients say it here
+        raise _remedy(errors[0], os.environ.get("DOCKER_HOST") or ENGINE)
     check_memory(int(info["MemTotal"]))
     check_disk(Path(info["DockerRootDir"]))
 
@@ -60,8 +66,8 @@ def check_engine() -> None:
 def check_memory(total_bytes: int) -> None:
     if total_bytes < MIN_MEMORY_GB * GB:
         raise StackError(
-            f"the Docker engine has {total_bytes / GB:.1f} GB of memory, the stack needs {MIN_MEMORY_GB} and its steps what their "
-            "step.toml says: use a larger machine (Docker Desktop: Settings, Resources), or the embedded stack (`make demo`)"
+            f"the Docker engine has {total_bytes / GB:.1f} GB of memory, the stack needs {MIN_MEMORY_GB} and its steps what "
+            "their step.toml says: use a larger machine (Docker Desktop: Settings, Resources), or the embedded stack (`make demo`)"
         )
 
 
@@ -78,7 +84,7 @@ def check_disk(folder: Path) -> None:
 
 
 def check_ports(settings: Mapping[str, str], ours: str) -> None:
-    """That those are free which this stack does not hold itself. `ours`: the ports of its running containers, as docker lists them."""
+    """That those are free which the stack does not hold itself. `ours`: the ports of its containers, as docker lists them."""
     profiles = settings.get("COMPOSE_PROFILES", "").split(",")
     for service, (name, default, profile) in PORTS.items():
         port = settings.get(name) or str(default)
@@ -86,6 +92,11 @@ def check_ports(settings: Mapping[str, str], ours: str) -> None:
             continue
         if not is_free(int(port)):
             raise StackError(f"port {port}, which {service} is to listen on, is in use: end what uses it, or set {name} in .env")
+
+
+def ports_held(project: str) -> str:
+    """What the stack's running containers publish."""
+    return docker("ps", "--filter", f"label=com.docker.compose.project={project}", "--format", "{{.Ports}}")
 
 
 def containers(project: str) -> list[dict[str, Any]]:

@@ -59,8 +59,8 @@ def reach_database() -> str | None:
         said = " ".join(str(error).split())
         if "password authentication failed" in said:
             give_up(
-                "PostgreSQL refuses VISIONLOOP_POSTGRES_PASSWORD of .env. Its volume keeps the password that it was made with: put "
-                "that one back into .env, or change it there (ALTER ROLE visionloop PASSWORD '…')"
+                "PostgreSQL refuses VISIONLOOP_POSTGRES_PASSWORD of .env. Its volume keeps the password that it was made with: "
+                "put that one back into .env, or change it there (ALTER ROLE visionloop PASSWORD '…')"
             )
         if "does not exist" in said:
             give_up(f"PostgreSQL has no such database: {said}. Create it, or remove the volume if it holds nothing yet")
@@ -86,8 +86,8 @@ def make_bucket() -> str | None:
         code = error.response["Error"]["Code"]
         if code in REFUSED:
             give_up(
-                f"the S3 server at {endpoint} refuses AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of .env for bucket {bucket}: put "
-                "back those that it was started with, or give that key access to the bucket"
+                f"the S3 server at {endpoint} refuses AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of .env for bucket {bucket}: "
+                "put back those that it was started with, or give that key access to the bucket"
             )
         if code not in ("404", "NoSuchBucket"):
             return f"{code} {error}"

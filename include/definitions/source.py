@@ -33,6 +33,9 @@ class SourceDefinition(Definition):
     sweep: str = Field(default="30 1 * * *", description="cron: list the source even if no event came")
     min_new_images: int = Field(default=1, ge=1, description="a run starts when so many images wait to be taken in …")
     max_wait_s: float = Field(default=3600, ge=0, description="… or when the first of them has waited so long")
+    quiet_after_h: float | None = Field(
+        default=72, gt=0, description="hours without a new label after which on-call is told (a weekend is no alert); null: never"
+    )
     ingest_labels: Section = Field(default_factory=dict)
     validate_annotations: Section = Field(default_factory=dict)
     return_labels: Section | None = Field(

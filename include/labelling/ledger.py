@@ -107,6 +107,10 @@ class Ledger:
         # as it was once before: changed back since, unless a listing that is late shows an older state again
         return item.revision != last.revision and last.updated_at is not None and item.updated_at > last.updated_at
 
+    def pending(self) -> list[Seen]:
+        """What was finished or gone when it was seen last, and is not taken in as it is now."""
+        return [one for one in self.seen.values() if self.is_pending(_item(one))]
+
     def supersedes(self, items: Iterable[Item]) -> dict[str, tuple[str, ...]]:
         """Names of deliveries by batch: what earlier batches have of these items."""
         older: dict[str, set[str]] = defaultdict(set)
@@ -142,6 +146,10 @@ def _entry(item: Item, now: datetime) -> dict[str, Any]:
         "item": item.id, "revision": item.revision, "status": item.status, "state": item.state, "images": item.images,
         "updated_at": item.updated_at.astimezone(UTC).isoformat(), "seen_at": now.isoformat(),
     }  # fmt: skip
+
+
+def _item(seen: Seen) -> Item:
+    return Item(seen.item, seen.revision, seen.status, seen.state, seen.updated_at, seen.images)  # type: ignore[arg-type]
 
 
 def _seen(entry: dict[str, Any]) -> Seen:

@@ -51,9 +51,10 @@ def docker_jobs() -> Iterator[Job]:
 
     client = DockerHook(docker_conn_id=None, base_url=engine_url()).api_client
     for found in client.containers(all=True, filters={"label": [LABEL, f"visionloop.home={settings.home()}"]}):
-        labels, number = found["Labels"], found["Id"]
+        labels, name = found["Labels"], found["Names"][0].lstrip("/")
         owner = (labels["visionloop.dag"], labels["visionloop.run"], labels["visionloop.task"])
-        yield Job(found["Names"][0].lstrip("/"), *owner, partial(client.remove_container, number, force=True, v=True))
+        # by name, not by id: a proxy before the engine knows steps by their names
+        yield Job(name, *owner, partial(client.remove_container, name, force=True, v=True))
 
 
 def reap(state_of: Callable[[Job], str | None]) -> list[str]:

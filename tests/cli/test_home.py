@@ -41,7 +41,7 @@ def test_secrets_survive_a_restart_and_are_for_the_owner_alone(tmp_path):
 
 
 def test_before_the_first_start_it_says_what_to_do(tmp_path):
-    with pytest.raises(StackError, match="make up"):
+    with pytest.raises(StackError, match="visionloop up"):
         Home(tmp_path).stack()
 
 

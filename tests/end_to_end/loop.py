@@ -22,18 +22,24 @@ T = TypeVar("T")
 DAGS = ("labels__shapes", "dataset__shapes", "model__shapes")
 
 
+def write_definitions(folder: Path, epochs: int) -> Path:
+    """The shapes' source, dataset and model, and who is alerted; where they are."""
+    definitions = folder / "definitions"
+    for noun, text in (("sources", shapes.SOURCE), ("datasets", shapes.DATASET), ("models", shapes.MODEL % epochs)):
+        (definitions / noun).mkdir(parents=True)
+        (definitions / noun / "shapes.yaml").write_text(text)
+    (definitions / "alerting").mkdir()
+    (definitions / "alerting" / "oncall.yaml").write_text(shapes.ALERTING)
+    return definitions
+
+
 class Loop:
     """Starts and stops the stack; waits for what should happen."""
 
     def __init__(self, folder: Path, epochs: int, **environment: str) -> None:
         self.home = Home(folder / "home")
         self.api: AirflowApi | None = None
-        definitions = folder / "definitions"
-        for noun, text in (("sources", shapes.SOURCE), ("datasets", shapes.DATASET), ("models", shapes.MODEL % epochs)):
-            (definitions / noun).mkdir(parents=True)
-            (definitions / noun / "shapes.yaml").write_text(text)
-        (definitions / "alerting").mkdir()
-        (definitions / "alerting" / "oncall.yaml").write_text(shapes.ALERTING)
+        definitions = write_definitions(folder, epochs)
         os.environ.update({"VISIONLOOP_DEFINITIONS": str(definitions), "VISIONLOOP_HOME": str(self.home.path), **environment})
         self.added = ("VISIONLOOP_DEFINITIONS", "VISIONLOOP_HOME", *environment)
 

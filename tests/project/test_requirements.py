@@ -45,3 +45,9 @@ def test_a_lock_brings_no_gpu_libraries_and_hashes_everything(image):
     assert [name for name, _ in PIN.findall(text) if gpu.fullmatch(name)] == []
     packages = re.split(r"\n(?=\S)", text.strip())
     assert [package for package in packages if "--hash=sha256:" not in package] == []
+
+
+def test_the_images_are_made_with_the_pinned_installer():
+    texts = [path.read_text() for path in ROOT.glob("images/*/Dockerfile")]
+    (pinned,) = versions(ROOT / "requirements.txt")["uv"]
+    assert {version for text in texts for version in re.findall(r"\buv==([\d.]+)", text)} == {pinned}

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from include.alerts import Alert, models_of
 from include.definitions import Severity
 from visionloop_airflow.links import base_url
 from visionloop_airflow.oncall.failure_note import read_note
-from visionloop_airflow.oncall.production import models_of, what_serves
+from visionloop_airflow.oncall.production import what_serves
 
 # What these find wrong is wrong with what is in production, or may be
 CRITICAL = ("storage_audit", "rollback")
-
-
-@dataclass(frozen=True)
-class Alert:
-    """`at`: ISO 8601, UTC. `models`: whom it concerns; none for what concerns no model."""
-
-    severity: Severity
-    title: str
-    text: str
-    models: tuple[str, ...]
-    at: str
-
-    def to_bytes(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Alert:
-        known = json.loads(data)
-        return cls(**known | {"models": tuple(known["models"])})
 
 
 def of_failure(context: Any, now: datetime) -> Alert:

@@ -7,15 +7,11 @@ a day is moved to alerts/given_up/.
 from __future__ import annotations
 
 import logging
-import os
 import uuid
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from include.definitions import AlertRoute
+from include.alerts import Alert, send
 from include.storage import Store
-from visionloop_airflow import definitions
-from visionloop_airflow.oncall.alert import Alert
 from visionloop_airflow.oncall.in_time import store_now
 
 log = logging.getLogger(__name__)
@@ -59,44 +55,3 @@ def _give_up(store: Store, key: str) -> None:
     log.error("given up after a day: %s", key)
     store.write(key.replace(WAITING, GIVEN_UP), store.read(key))
     store.delete(key)
-
-
-def routes_for(alert: Alert) -> list[AlertRoute]:
-    """The definitions that want this alert."""
-    return [
-        route
-        for route in definitions.good(AlertRoute)
-        if alert.severity in route.severities and (not route.models or set(route.models) & set(alert.models))
-    ]
-
-
-def send(alert: Alert) -> bool:
-    """Whether all routes took it. A route without an address takes nothing, and says so in the log."""
-    routes = routes_for(alert)
-    if not routes:
-        log.warning("nobody is told of %s: no file in include/alerting/ wants it", alert.title)
-    return all([_send_to(alert, route.name, _urls(route)) for route in routes])
-
-
-def _urls(route: AlertRoute) -> list[str]:
-    urls = os.environ.get(route.urls_in, "").split()
-    if not urls:
-        log.warning("nobody is told by include/alerting/%s.yaml: %s is not set", route.name, route.urls_in)
-    return urls
-
-
-def _send_to(alert: Alert, name: str, urls: Iterable[str]) -> bool:
-    """By Apprise: https://github.com/caronc/apprise/wiki has the URL of each service. No address: nothing to do."""
-    import apprise
-
-    kinds = {"critical": apprise.NotifyType.FAILURE, "error": apprise.NotifyType.FAILURE, "warning": apprise.NotifyType.WARNING}
-    destinations = apprise.Apprise()
-    usable = [destinations.add(url) for url in urls]
-    if not all(usable):
-        log.error("include/alerting/%s.yaml: %d of its URLs are not Apprise URLs", name, usable.count(False))
-    if not len(destinations):
-        return not usable
-    title = f"[{alert.severity}] {alert.title}"
-    told = destinations.notify(title=title, body=alert.text, notify_type=kinds[alert.severity], body_format="text")
-    log.log(logging.INFO if told else logging.ERROR, "%s: %s %s", name, "told of" if told else "could not be told of", title)
-    return bool(told) and all(usable)

@@ -1,4 +1,4 @@
-"""Which models a DAG's failure concerns, and what serves meanwhile."""
+"""What serves meanwhile."""
 
 from __future__ import annotations
 
@@ -6,25 +6,8 @@ import json
 import re
 from typing import Any
 
-from include.definitions import DatasetDefinition, ModelDefinition
 from include.storage import Store
-from visionloop_airflow import definitions
 from visionloop_airflow.oncall.in_time import store_now
-
-
-def models_of(dag_id: str) -> tuple[str, ...]:
-    """Of labels__<source> and dataset__<dataset>, the models that wait for them; of what is nobody's own, all."""
-    kind, _, name = dag_id.partition("__")
-    models = list(definitions.good(ModelDefinition))
-    if kind == "labels":
-        datasets = {one.name for one in definitions.good(DatasetDefinition) if name in one.sources}
-    elif kind == "dataset" and name:
-        datasets = {name}
-    elif name:
-        return (name,)
-    else:
-        return tuple(one.name for one in models)
-    return tuple(one.name for one in models if one.dataset in datasets)
 
 
 def what_serves(model: str) -> str:

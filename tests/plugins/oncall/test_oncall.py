@@ -8,10 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from include.alerts import Alert
 from include.storage import open_store
 from tests.receiver import chat
 from visionloop_airflow.oncall import outbox
-from visionloop_airflow.oncall.alert import Alert, of_failure
+from visionloop_airflow.oncall.alert import of_failure
 from visionloop_airflow.oncall.failure_note import write_note
 from visionloop_airflow.oncall.notifier import OnCall
 

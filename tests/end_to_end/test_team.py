@@ -1,0 +1,147 @@
+"""The team's stack from docker-compose.yaml: a whole loop through its ports, an alert, and each service killed on the way."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from cli.team import dotenv
+from include.lineage import Lineage
+from include.storage.addresses import ModelName
+from tests.end_to_end import shapes
+from tests.end_to_end.loop import DAGS
+from tests.end_to_end.team import Team, build_servers, docker
+from tests.receiver import chat
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+KILLED = (
+    "postgres", "s3-seaweedfs", "mlflow", "docker-proxy",
+    "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer", "monitoring",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def engine():
+    """Skips where no engine or no compose answers; the address of its bridge."""
+    try:
+        docker("info")
+        gateway = docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}").stdout.strip()
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"no Docker engine answers: {getattr(error, 'stderr', None) or error}")
+    build_servers()
+    return gateway
+
+
+@pytest.fixture(scope="module")
+def room(engine):
+    with chat(engine) as room:
+        yield room
+
+
+@pytest.fixture(scope="module")
+def team(room):
+    team = Team(epochs=25, VISIONLOOP_ALERT_URLS=room.url)
+    try:
+        team.up()
+        yield team
+    finally:
+        team.close()
+
+
+def test_labels_that_land_become_a_champion(team):
+    shapes.deliver(team.store, "day-1", first_seed=0)
+    (decision,) = team.decided(1, within_s=420)
+    assert decision.decision == "promoted"
+    assert [[run["run_type"] for run in team.runs(dag_id)] for dag_id in DAGS] == [["asset_triggered"]] * len(DAGS)
+    assert team.steps() == []
+
+
+def test_the_champion_knows_commit_and_image_that_made_it(team):
+    tags = Lineage().model_version(ModelName("shapes", "champion")).tags
+    built_from = dotenv.read(team.env_file)["VISIONLOOP_AIRFLOW_IMAGE"].partition(":")[2]
+    assert tags["visionloop.git_commit"].startswith(built_from.removesuffix("-dirty"))
+    assert docker("image", "inspect", "--format", "{{.Config.User}}", tags["visionloop.environment"]).stdout.strip() == "10001"
+
+
+def test_a_log_is_read_from_the_bucket_when_its_container_is_gone(team):
+    task = team.task("model__shapes", "train_detector")
+    assert [entry for entry in team.store.list("logs") if "task_id=train_detector" in entry.key]
+    assert any("train_detector runs as docker" in line for line in team.api.log_lines(task))
+
+
+def test_a_failure_is_told(team, room):
+    shapes.deliver(team.store, "wrong", first_seed=50, classes=("Quadrat", "Scheibe"))
+    told = team.until(lambda: [one for one in room.told if "labels__shapes" in one["title"]], "the alert", 120)
+    assert told[0]["title"] == "[error] labels__shapes failed at validate_annotations"
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        (
+            {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql+psycopg2://visionloop:wrong@postgres/airflow"},
+            "PostgreSQL refuses VISIONLOOP_POSTGRES_PASSWORD of .env",
+        ),
+        (
+            {"AWS_SECRET_ACCESS_KEY": "wrong"},
+            "the S3 server at http://s3:9000 refuses AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ),
+        (
+            {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql+psycopg2://visionloop:{password}@postgres/other"},
+            'PostgreSQL has no such database: FATAL: database "other" does not exist',
+        ),
+    ],
+    ids=["database password", "bucket key", "database"],
+)
+def test_what_keeps_it_from_starting_is_one_line(team, settings, remedy):
+    password = dotenv.read(team.env_file)["VISIONLOOP_POSTGRES_PASSWORD"]
+    done = team.bootstrap(**{name: value.replace("{password}", password) for name, value in settings.items()})
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, remedy in line) == (2, True), line
+
+
+def test_a_missing_bucket_is_made(team):
+    done = team.bootstrap(VISIONLOOP_STORE="s3://another")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "bucket another created at http://s3:9000")
+
+
+def training(team):
+    """The container of a training that is under way: it has its pictures and its MLflow run."""
+
+    def check():
+        found = [
+            one for one in team.steps() if "train_detector" in docker("inspect", "--format", "{{.Name}}", one, check=False).stdout
+        ]
+        return found if found and "val pictures of shapes" in docker("logs", found[0], check=False).stderr else None
+
+    (container,) = team.until(check, "the training to be under way", 400)
+    return container
+
+
+def test_whatever_is_killed_comes_back_and_nothing_is_lost(team):
+    before = team.promotions()
+    shapes.deliver(team.store, "day-2", first_seed=100)
+    healthy_after_s = {service: team.kill_and_start(service) for service in KILLED}
+    assert healthy_after_s.keys() == set(KILLED)
+    docker("kill", training(team))
+    assert len(team.decided(len(before) + 1, within_s=600)) == len(before) + 1
+    trained = team.task("model__shapes", "train_detector")
+    assert trained.state == "success"
+    assert trained.try_number >= 2
+    assert team.versions() == ["v1", "v2"]
+    assert team.runs("model__shapes")[0]["state"] == "success"
+    assert team.steps() == []
+
+
+def test_down_in_mid_training_leaves_no_container_and_up_goes_on(team):
+    before = team.promotions()
+    shapes.deliver(team.store, "day-3", first_seed=200)
+    training(team)
+    team.down()
+    assert team.steps() == []
+    assert docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={team.project}").stdout == ""
+    team.up()
+    assert len(team.decided(len(before) + 1, within_s=600)) == len(before) + 1
+    assert team.versions() == ["v1", "v2", "v3"]
+    assert team.steps() == []
