@@ -10,8 +10,8 @@ from packaging.utils import canonicalize_name
 from cli.doctor.definitions import root
 from cli.doctor.finding import Finding, fail, ok, warn
 from cli.doctor.packages import differences, locks
-from cli.doctor.place import Place
 from cli.home import StackError
+from cli.place import Place
 from include.definitions import AlertRoute, read_definitions
 
 SCRIPT = Path(__file__).with_name("inside_airflow.py")
@@ -27,7 +27,7 @@ def check(place: Place) -> list[Finding]:
     found = [_schema(said["schema"], place)]
     found += [_alerts(name, *said["alerts"][name]) for name in variables]
     if place.is_team:  # the embedded stack's environments are all looked at: packages.py
-        have = {canonicalize_name(name): version for name, version in said["packages"].items()}
+        have = {str(canonicalize_name(name)): version for name, version in said["packages"].items()}
         found.append(differences("airflow", have, locks("airflow", said["python"]), "`make up` builds the image again"))
     return found
 

@@ -11,8 +11,8 @@ from dataclasses import asdict
 
 from cli.doctor import airflow_inside, definitions, engine, packages, room, servers, store
 from cli.doctor.finding import Finding, fail
-from cli.doctor.place import Place, chosen
 from cli.home import say
+from cli.place import Place, chosen
 
 Check = Callable[[Place], list[Finding]]
 CHECKS: Sequence[Check] = (

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cli.doctor.finding import Finding, fail, ok, warn
-from cli.doctor.place import Place
+from cli.place import Place
 from include.definitions import (
     AlertRoute,
     DatasetDefinition,

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cli.doctor.finding import Finding, fail, ok, warn
-from cli.doctor.place import Place
 from cli.home import ROOT, StackError
+from cli.place import Place
 from cli.team import machine
 
 API_MIN = (1, 41)  # of Docker 20.10

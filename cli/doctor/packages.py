@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from cli.doctor.finding import Finding, ok, warn
-from cli.doctor.place import Place
 from cli.home import ROOT, Home
+from cli.place import Place
 
 ENVIRONMENTS = ("airflow", "data", "torch", "mlflow", "cli")
 SHOWN = 4

@@ -11,8 +11,8 @@ import psutil
 
 from cli import stack as stacks
 from cli.doctor.finding import Finding, fail, ok, warn
-from cli.doctor.place import Place
 from cli.home import Home, StackError, is_free
+from cli.place import Place
 from cli.team import dotenv, machine
 
 GB = 10**9

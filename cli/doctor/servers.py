@@ -9,8 +9,8 @@ import httpx
 
 from cli.doctor import clock
 from cli.doctor.finding import Finding, fail, ok, warn
-from cli.doctor.place import Place
 from cli.home import ROOT
+from cli.place import Place
 
 PATIENCE_S = 20.0
 PARTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")

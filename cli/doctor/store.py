@@ -11,7 +11,7 @@ from obstore.exceptions import BaseError
 
 from cli.doctor import clock
 from cli.doctor.finding import Finding, fail, ok
-from cli.doctor.place import Place
+from cli.place import Place
 from include.errors import ConfigError
 from include.storage import Store, open_store
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli.doctor.place import Place
+from cli.place import Place
 
 Answers = dict[tuple[str, str], tuple[int, Any]]
 

@@ -5,8 +5,8 @@ from typer.testing import CliRunner
 
 from cli.doctor import command
 from cli.doctor.finding import fail, ok, warn
-from cli.doctor.place import chosen
 from cli.home import StackError
+from cli.place import chosen
 
 
 def test_a_check_that_breaks_does_not_hide_the_others(place):

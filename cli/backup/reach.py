@@ -1,0 +1,111 @@
+"""The databases and the store of a stack, running or not: what backup and restore need of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cli import stack as stacks
+from cli.backup.databases import Databases, Postgres, Sqlite
+from cli.home import Home, Stack, StackError, choose_ports
+from cli.place import Place, chosen
+from cli.services import seaweedfs
+from cli.team import app as compose_app
+from cli.team import machine
+from cli.when_ready import answers
+
+STORES = ("s3", "s3-seaweedfs")
+NEEDED = ("postgres", *STORES)
+READY_WITHIN_S = 120
+DATABASES = ("airflow", "mlflow", "label_studio")
+
+
+def place_of(which: str | None, *, may_make: bool = False) -> Place:
+    """`may_make`: an embedded stack that is not there is made, without a start: to be restored into."""
+    home = Home()
+    if may_make and which == "embedded" and not home.stack_file.exists():
+        stack = Stack()
+        choose_ports(stack)
+        home.save(stack)
+    return chosen(which)
+
+
+def databases(place: Place) -> Databases:
+    if not place.is_team:
+        return Sqlite({"airflow": place.folder / "airflow" / "airflow.db", "mlflow": place.folder / "mlflow.db"})
+    found = [one for one in machine.containers(str(place.project)) if compose_app.service_of(one) == "postgres"]
+    if not found:
+        raise StackError("the stack's PostgreSQL is not there: `make up` starts it")
+    command = ("docker", "exec", "-i", found[0]["Id"])
+    listed = (
+        Postgres(command, ())
+        ._run("psql", "--dbname=postgres", "--tuples-only", "--no-align", "--command", "SELECT datname FROM pg_database")
+        .split()
+    )
+    return Postgres(command, tuple(name for name in DATABASES if name in listed))
+
+
+def check_stopped(place: Place) -> None:
+    """Raises StackError where something could write while it is restored."""
+    if place.is_team:
+        running = {compose_app.service_of(one) for one in machine.containers(str(place.project)) if one["State"]["Running"]}
+        if others := sorted(running - set(NEEDED)):
+            raise StackError(f"{', '.join(others)} still run: stop the stack first (`make down`)")
+    elif stacks.supervisor(Home(place.folder)) is not None:
+        raise StackError("the stack is running: stop it first (`./visionloop down`)")
+
+
+@contextmanager
+def reachable(place: Place, *, start: bool) -> Iterator[None]:
+    """With the databases and the S3 server up; `start`: those that are not are started."""
+    os.environ.update({name: value for name, value in place.settings.items() if name.startswith(("VISIONLOOP_STORE", "AWS_"))})
+    if place.is_team:
+        if start:
+            _start_servers(place)
+        yield
+    elif not place.settings["VISIONLOOP_STORE"].startswith("s3:") or stacks.supervisor(Home(place.folder)) is not None:
+        yield
+    else:
+        with _seaweedfs_alone(Home(place.folder)):
+            yield
+
+
+def _start_servers(place: Place) -> None:
+    profiles = place.settings.get("COMPOSE_PROFILES", "").split(",")
+    servers = ["postgres", *(name for name, profile in zip(STORES, ("minio", "seaweedfs"), strict=True) if profile in profiles)]
+    compose_app.compose("up", "--detach", *servers)
+    started = time.monotonic()
+    while True:
+        found = [one for one in machine.containers(str(place.project)) if compose_app.service_of(one) in servers]
+        if len(found) == len(servers) and all(map(compose_app.is_well, found)):
+            return
+        if time.monotonic() - started > READY_WITHIN_S:
+            raise StackError(f"{', '.join(servers)} did not come up within {READY_WITHIN_S} s: `docker ps` shows which")
+        time.sleep(0.5)
+
+
+@contextmanager
+def _seaweedfs_alone(home: Home) -> Iterator[None]:
+    """The embedded stack's S3 server, without the rest."""
+    stack = home.stack()
+    service = seaweedfs(home, stack)
+    with home.locked(), open(home.logs / "s3.log", "ab") as log:
+        server = subprocess.Popen(service.command, stdout=log, stderr=log, env=os.environ | service.environment)
+        try:
+            started = time.monotonic()
+            while not answers(str(service.ready)):
+                if server.poll() is not None or time.monotonic() - started > READY_WITHIN_S:
+                    raise StackError(f"the S3 server does not come up; its log: {home.logs / 's3.log'}")
+                time.sleep(0.2)
+            yield
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def key_of(place: Place) -> str:
+    """That Airflow encrypts connections with."""
+    return str(place.settings.get("AIRFLOW__CORE__FERNET_KEY", ""))
