@@ -24,11 +24,12 @@ def read_prices() -> Prices:
     return Prices.model_validate(yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text()))
 
 
-def gpus_visible() -> int:
-    """GPUs that this process may use, as CUDA_VISIBLE_DEVICES says; without it, those of the machine."""
+def gpus_visible(devices: Path = Path("/dev")) -> int:
+    """GPUs of this machine that this process may use, as CUDA_VISIBLE_DEVICES says; it may name some that are not there."""
+    present = len(list(devices.glob("nvidia[0-9]*")))
     if (listed := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return len([one for one in listed.split(",") if one.strip() not in ("", "-1")])
-    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+        return min(present, len([one for one in listed.split(",") if one.strip() not in ("", "-1")]))
+    return present
 
 
 def cost_of(duration_s: float, gpus: int) -> Cost:

@@ -2,6 +2,7 @@
 
 from airflow.plugins_manager import AirflowPlugin
 
+from visionloop_airflow.gpus import GpuPool
 from visionloop_airflow.lazy_app import LazyApp
 from visionloop_airflow.links import LINKS, PREFIX
 
@@ -23,4 +24,5 @@ class VisionloopPlugin(AirflowPlugin):
     ]
     # services hang up on a first call that takes seconds
     fastapi_root_middlewares = [{"middleware": webhooks.early, "name": "visionloop webhooks"}]  # noqa: RUF012
+    listeners = [GpuPool()]  # noqa: RUF012
     operator_extra_links = list(LINKS.values())  # noqa: RUF012

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
+from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Protocol
 
 from cli.home import StackError
 
-# Airflow's first: docs/backup.md
+USER = "visionloop"
+# Of each its table of runs; Airflow's database is copied first: docs/backup.md
 COUNTED = {"airflow": "dag_run", "mlflow": "runs", "label_studio": "project"}
 
 
@@ -81,13 +83,15 @@ class Sqlite:
 
 
 class Postgres:
-    """The team's. `command`: runs PostgreSQL's programs beside the server, `docker exec …`; they are let in as `user`."""
+    """The team's. `command`: runs PostgreSQL's programs beside the server, `docker exec …`, which passes PGPASSWORD on."""
 
     kind = "postgres"
 
-    def __init__(self, command: tuple[str, ...], names: tuple[str, ...], user: str = "visionloop") -> None:
-        self.command, self.user = command, user
-        self.names = tuple(name for name in COUNTED if name in names)
+    def __init__(self, command: tuple[str, ...], names: Iterable[str] | None = None, password: str = "") -> None:
+        """`names`: None for those that the server has."""
+        self.command, self.password = command, password
+        there = self.ask("postgres", "SELECT datname FROM pg_database").split() if names is None else tuple(names)
+        self.names = tuple(name for name in COUNTED if name in there)
 
     def file(self, name: str) -> str:
         return f"{name}.pgdump"
@@ -97,13 +101,17 @@ class Postgres:
             into = opened.enter_context(open(stdout, "wb")) if stdout else subprocess.PIPE
             source = opened.enter_context(open(stdin, "rb")) if stdin else subprocess.DEVNULL
             done = subprocess.run(
-                [*self.command, program, "--username", self.user, *words], stdin=source, stdout=into, stderr=subprocess.PIPE,
-                env=os.environ, check=False,
+                [*self.command, program, "--username", USER, *words], stdin=source, stdout=into, stderr=subprocess.PIPE,
+                env=os.environ | {"PGPASSWORD": self.password}, check=False,
             )  # fmt: skip
         if done.returncode != 0:
             said = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
             raise StackError(f"{program}: {said[-1]}")
         return "" if stdout else done.stdout.decode()
+
+    def ask(self, database: str, question: str) -> str:
+        """The answer to a query, a line for each row."""
+        return self._run("psql", f"--dbname={database}", "--tuples-only", "--no-align", "--command", question)
 
     def dump(self, name: str, to: Path) -> None:
         self._run("pg_dump", "--format=custom", "--no-owner", name, stdout=to)
@@ -118,12 +126,10 @@ class Postgres:
         self._run("psql", "--dbname=postgres", "--quiet", "--command", f'ALTER DATABASE "{aside}" RENAME TO "{name}"')
 
     def rows(self, name: str) -> int:
-        there = f"SELECT to_regclass('public.{COUNTED[name]}') IS NOT NULL"
         try:
-            if self._run("psql", f"--dbname={name}", "--tuples-only", "--no-align", "--command", there).strip() != "t":
+            if self.ask(name, f"SELECT to_regclass('public.{COUNTED[name]}') IS NOT NULL").strip() != "t":
                 return 0
-            counted = f"SELECT count(*) FROM {COUNTED[name]}"
-            return int(self._run("psql", f"--dbname={name}", "--tuples-only", "--no-align", "--command", counted))
+            return int(self.ask(name, f"SELECT count(*) FROM {COUNTED[name]}"))
         except StackError as error:
             if "does not exist" in str(error):
                 return 0

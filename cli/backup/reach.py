@@ -20,7 +20,8 @@ from cli.when_ready import answers
 STORES = ("s3", "s3-seaweedfs")
 NEEDED = ("postgres", *STORES)
 READY_WITHIN_S = 120
-DATABASES = ("airflow", "mlflow", "label_studio")
+# of images/airflow/bootstrap.py, which makes it where it is missing: on a new volume
+MAKE_BUCKET = "import bootstrap; bootstrap.patiently(bootstrap.make_bucket, 'the S3 server')"
 
 
 def place_of(which: str | None, *, may_make: bool = False) -> Place:
@@ -81,10 +82,11 @@ def _start_servers(place: Place) -> None:
     while True:
         found = [one for one in machine.containers(str(place.project)) if compose_app.service_of(one) in servers]
         if len(found) == len(servers) and all(map(compose_app.is_well, found)):
-            return
+            break
         if time.monotonic() - started > READY_WITHIN_S:
             raise StackError(f"{', '.join(servers)} did not come up within {READY_WITHIN_S} s: `docker ps` shows which")
         time.sleep(0.5)
+    compose_app.compose("run", "--rm", "--no-deps", "-T", "airflow-init", "python", "-c", MAKE_BUCKET)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 from include.errors import ConfigError
 from include.step.plate import StepPlate, read_plate
 from visionloop_airflow import settings
+from visionloop_airflow.gpus import GPU_POOL
 from visionloop_airflow.links import LINKS
 from visionloop_airflow.outcomes import RETRY_POLICY
 from visionloop_airflow.process_step import ProcessStepOperator
@@ -31,6 +32,16 @@ def check_wiring(plate: StepPlate, refs: dict[str, ArtifactRef]) -> None:
     for name, ref in refs.items():
         if ref.kind != plate.inputs[name]:
             raise ConfigError(f"{plate.name}: input {name} is wired with a {ref.kind}, expected {plate.inputs[name]} ({where})")
+
+
+def place(plate: StepPlate) -> dict[str, Any]:
+    """The pool that a step waits in. Raises ConfigError for one that would wait without end."""
+    if not plate.gpus or not settings.may_use_gpus():
+        return {}
+    if plate.gpus > settings.gpus():
+        here = f"VISIONLOOP_GPUS says that there are {settings.gpus()}"
+        raise ConfigError(f"{plate.name}: tasks/{plate.name}/step.toml asks for {plate.gpus} GPUs, but {here}")
+    return {"pool": GPU_POOL, "pool_slots": plate.gpus}
 
 
 def container_step(
@@ -53,7 +64,11 @@ def container_step(
         retry_delay=RETRY_DELAY,
         retry_policy=RETRY_POLICY,
         do_xcom_push=False,  # results travel as cards
+<<<<<<< HEAD
         **_gpu_slots(plate),
+=======
+        **place(plate),
+>>>>>>> main
     )
     operator.operator_extra_links = tuple(LINKS[name] for name in plate.links)
     for upstream in inputs.values():

@@ -25,6 +25,7 @@ from urllib3.exceptions import ProtocolError
 from include.errors import ConfigError
 from include.step.plate import StepPlate
 from visionloop_airflow import settings
+from visionloop_airflow.gpus import GPUS_LABEL, chosen_gpus, gpus_label
 from visionloop_airflow.log_lines import LogLines
 from visionloop_airflow.outcomes import EngineUnreachable, StepLost
 from visionloop_airflow.step_job import StepJob
@@ -67,7 +68,7 @@ class DockerStepOperator(StepJob, DockerOperator):
         except BROKEN as broken:  # the step may well go on: the next try looks for it
             raise self._unreachable() from broken
 
-    def _host_config(self) -> Any:
+    def _host_config(self, gpus: list[int]) -> Any:
         plate, limit = self.plate, float(self.cli.info()["NCPU"])
         return self.cli.create_host_config(
             network_mode=settings.docker_network(),
@@ -80,24 +81,28 @@ class DockerStepOperator(StepJob, DockerOperator):
             memswap_limit=plate.memory_mb * 2**20,  # no swap beyond it: an overrun ends the step, not the machine
             nano_cpus=int(min(plate.cpus, limit) * 1e9),  # a hard limit, unlike DockerOperator's cpus, which is a weight
             shm_size=plate.shm_mb * 2**20,
-            device_requests=self._gpus(),
+            device_requests=[DeviceRequest(device_ids=[str(one) for one in gpus], capabilities=[["gpu"]])] if gpus else None,
             log_config=LogConfig(type=LogConfig.types.JSON),  # follow() reads it, whatever the engine's default
         )
 
-    def _gpus(self) -> list[DeviceRequest] | None:
-        wanted = self.plate.gpus if settings.may_use_gpus() else 0
-        return [DeviceRequest(count=wanted, capabilities=[["gpu"]])] if wanted else None
+    def _gpus_in_use(self) -> list[str]:
+        running = self.cli.containers(filters={"label": GPUS_LABEL})  # of other installations on this engine, too
+        return [one["Labels"][GPUS_LABEL] for one in running]
 
     def start(self, job: str, arguments: list[str], environment: dict[str, str], labels: dict[str, str]) -> None:
         if environment.get("VISIONLOOP_STORE", "").startswith("file:"):
             raise ConfigError(f"{self.plate.name}: VISIONLOOP_STORE is a folder, which no container sees; use s3://…")
         command = ["python", "-u", "-m", f"tasks.{self.plate.name}", *arguments]
+        with chosen_gpus(self.plate.gpus, self._gpus_in_use) as gpus:
+            self._create(job, command, environment, labels | gpus_label(gpus), self._host_config(gpus))
+            self._start(job)
+
+    def _create(self, job: str, command: list[str], environment: dict[str, str], labels: dict[str, str], host: Any) -> None:
         image = settings.image_id(self.plate.image)
-        host = self._host_config()
         for attempt in (1, 2):
             try:
                 self.cli.create_container(image, command, name=job, environment=environment, labels=labels, host_config=host)
-                break
+                return
             except ImageNotFound:
                 raise ConfigError(f"{self.plate.name}: the engine has no image {image}; build it with `make images`") from None
             except APIError as error:
@@ -106,11 +111,13 @@ class DockerStepOperator(StepJob, DockerOperator):
                 if self.status(job) == "running":  # an earlier try died between starting it and noting that it did
                     return
                 self.remove(job)
+
+    def _start(self, job: str) -> None:
         try:
             self.cli.start(job)
         except APIError as error:
             self.remove(job)
-            if self._gpus() and any(word in str(error.explanation) for word in NO_GPU):
+            if any(word in str(error.explanation) for word in NO_GPU):
                 wanted = f"tasks/{self.plate.name}/step.toml asks for {self.plate.gpus} GPU, but this engine has none to give"
                 remedy = "install nvidia-container-toolkit beside it, or set VISIONLOOP_GPUS=0 to run without"
                 raise ConfigError(f"{self.plate.name}: {wanted} ({error.explanation}); {remedy}") from None

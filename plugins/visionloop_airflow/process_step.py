@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import psutil
 from include.errors import ConfigError
 from include.step.plate import StepPlate
 from visionloop_airflow import settings
+from visionloop_airflow.gpus import GPUS_LABEL, chosen_gpus, gpus_label
 from visionloop_airflow.log_lines import LogLines
 from visionloop_airflow.outcomes import StepLost
 from visionloop_airflow.step_job import StepJob
@@ -76,6 +78,21 @@ def stop_process(job: str) -> None:
         _, family = psutil.wait_procs(family, timeout=GRACE_S)
 
 
+def gpus_in_use() -> Iterator[str]:
+    """GPUS_LABEL of each living job of this installation that has GPUs."""
+    for owner in (settings.home() / "steps").glob(f"*/{OWNER}"):
+        with suppress(OSError, ValueError):  # it ends as we look
+            if (label := json.loads(owner.read_text()).get(GPUS_LABEL)) and session_of(owner.parent.name):
+                yield label
+
+
+def only(gpus: list[int]) -> dict[str, str]:
+    """The variable by which a step sees these GPUs and no others. Where the worker itself sees just some, of those."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    numbers = [str(one) for one in gpus] if seen is None else [name for one in gpus for name in seen.split(",")[one : one + 1]]
+    return {"CUDA_VISIBLE_DEVICES": ",".join(numbers)}
+
+
 class ProcessStepOperator(StepJob):
     """A step as a local process."""
 
@@ -96,11 +113,15 @@ class ProcessStepOperator(StepJob):
         stop_process(job)  # what a killed shell left behind would work beside us
         shutil.rmtree(folder(job), ignore_errors=True)
         folder(job).mkdir(parents=True)
-        (folder(job) / OWNER).write_text(json.dumps(labels))
         command = [str(python), "-u", "-m", f"tasks.{self.plate.name}", *arguments]
+        with chosen_gpus(self.plate.gpus, gpus_in_use) as gpus:
+            self._start(job, command, self._clean_environment() | environment | only(gpus), labels | gpus_label(gpus))
+
+    def _start(self, job: str, command: list[str], environment: dict[str, str], labels: dict[str, str]) -> None:
+        (folder(job) / OWNER).write_text(json.dumps(labels))
         self._shell = subprocess.Popen(
             ["/bin/sh", "-c", SHELL, "step", str(folder(job)), *command],
-            env=self._clean_environment() | environment, start_new_session=True, stdin=subprocess.DEVNULL,
+            env=environment, start_new_session=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -109,8 +130,7 @@ class ProcessStepOperator(StepJob):
         """The worker's environment without Airflow's settings and secrets."""
         foreign = ("AIRFLOW", "_AIRFLOW", "VIRTUAL_ENV", "PYTHONPATH", *settings.NOT_INHERITED)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        kept |= {"PYTHONPATH": str(settings.ROOT)}
-        return kept if settings.may_use_gpus() else kept | {"CUDA_VISIBLE_DEVICES": ""}
+        return kept | {"PYTHONPATH": str(settings.ROOT)}
 
     def status(self, job: str) -> str:
         if (folder(job) / "exit_code").exists():

@@ -41,9 +41,17 @@ def runtime() -> Runtime:
     return cast(Runtime, chosen)
 
 
+def gpus() -> int:
+    """How many GPUs the steps share here: slots of Airflow's pool `gpu`. Raises ConfigError for what is no number."""
+    said = os.environ.get("VISIONLOOP_GPUS") or "1"
+    if not said.isdecimal():
+        raise ConfigError(f"VISIONLOOP_GPUS: got {said!r}, expected how many GPUs there are, 0 to run without")
+    return int(said)
+
+
 def may_use_gpus() -> bool:
     """VISIONLOOP_GPUS=0 runs the same DAGs without GPUs."""
-    return os.environ.get("VISIONLOOP_GPUS") != "0"
+    return gpus() > 0
 
 
 def step_python(image: str) -> Path:

@@ -81,6 +81,16 @@ def test_every_dag_says_what_it_is_and_whom_to_ask(bag):
         assert all(task.owner not in ("", "airflow") for task in dag.tasks)
 
 
+@pytest.mark.parametrize(("gpus", "pool"), [(None, "gpu"), ("2", "gpu"), ("0", "default_pool")])
+def test_training_waits_for_a_gpu_where_there_are_any(monkeypatch, gpus, pool):
+    monkeypatch.delenv("VISIONLOOP_GPUS", raising=False)
+    if gpus:
+        monkeypatch.setenv("VISIONLOOP_GPUS", gpus)
+    pools = {task.task_id: task.pool for task in load(DAGS).dags["model__trees"].tasks}
+    assert pools.pop("train_detector") == pool
+    assert set(pools.values()) == {"default_pool"}
+
+
 def test_every_dag_survives_serialisation(bag):
     for dag in bag.dags.values():
         again = DagSerialization.from_dict(DagSerialization.to_dict(dag))

@@ -23,6 +23,7 @@ from include.errors import ConfigError
 from include.step.plate import StepPlate
 from tests.plugins.conftest import FAKE, StateStore, make_context
 from visionloop_airflow.docker_step import DockerStepOperator
+from visionloop_airflow.gpus import GPUS_LABEL
 from visionloop_airflow.outcomes import (
     RETRY_POLICY,
     EngineUnreachable,
@@ -302,6 +303,25 @@ def test_a_gpu_that_is_not_there_is_a_setting(context, engine):
     ) as said:
         step.execute(context)
     assert RETRY_POLICY.evaluate(said.value, try_number=1, max_tries=2).action == RetryAction.FAIL
+
+
+def test_a_job_gets_the_gpu_that_no_other_has(engine, image, monkeypatch):
+    monkeypatch.setenv("VISIONLOOP_GPUS", "2")
+    plate = StepPlate(name="fake", image="data", output="bundle", cpus=1, memory_mb=64, time_limit_minutes=1, gpus=1)
+    step = DockerStepOperator(task_id="fake", plate=plate, addresses={}, config={})
+    other = engine.api.create_container(image, ["sleep", "60"], labels={GPUS_LABEL: "0"})
+    engine.api.start(other)
+    asked, job = [], f"gpu-{uuid.uuid4().hex}"
+    monkeypatch.setattr(step, "_start", asked.append)  # this engine has no GPUs
+    try:
+        step.start(job, [], {}, {})
+        made = engine.api.inspect_container(job)
+    finally:
+        step.remove(job)
+        engine.api.remove_container(other, force=True)
+    assert asked == [job]
+    assert made["HostConfig"]["DeviceRequests"][0]["DeviceIDs"] == ["1"]
+    assert made["Config"]["Labels"][GPUS_LABEL] == "1"
 
 
 def test_without_gpus_a_step_that_could_use_one_runs(context, monkeypatch):

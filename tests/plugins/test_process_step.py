@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from tests.plugins.conftest import StateStore, make_context, read_shown
 from visionloop_airflow.outcomes import StepBadInput, StepConfigError, StepFailed, StepLost
-from visionloop_airflow.process_step import ProcessStepOperator, folder, shell_of
+from visionloop_airflow.process_step import ProcessStepOperator, folder, only, shell_of
 
 pytestmark = pytest.mark.usefixtures("root")
 
@@ -232,3 +233,36 @@ def test_a_token_is_in_no_file_of_the_job_and_masked_wherever_the_step_says_it(o
     assert written
     assert not [text for text in written if "said-aloud" in text]
     assert redact(said[0]) == "12:00:00 INFO fake: Authorization: ***"
+
+
+def test_jobs_beside_each_other_get_a_gpu_each_and_a_step_without_sees_none(plate, tmp_path, monkeypatch):
+    monkeypatch.setenv("VISIONLOOP_GPUS", "2")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    hungry = plate.model_copy(update={"gpus": 1})
+    steps, seen = {}, {}
+
+    def start(job, wanted):
+        shown = tmp_path / f"{job}.json"
+        steps[job] = ProcessStepOperator(task_id="fake", plate=wanted, addresses={}, config={})
+        steps[job].start(job, ["--config", json.dumps({"show": str(shown), "sleep_s": 60})], {}, {})
+        wait_for(lambda: shown.exists() and shown.read_text())
+        seen[job] = read_shown(shown)["env"]["CUDA_VISIBLE_DEVICES"]
+
+    def end(job):
+        steps[job].stop(job)
+        steps.pop(job).remove(job)
+
+    start("first", hungry)
+    start("second", hungry)
+    start("small", plate)
+    end("first")
+    start("third", hungry)
+    for job in list(steps):
+        end(job)
+    assert seen == {"first": "0", "second": "1", "small": "", "third": "0"}
+
+
+@pytest.mark.parametrize(("of_the_worker", "of_the_step"), [("3,5", "5"), ("GPU-a,GPU-b", "GPU-b"), ("3", ""), ("", "")])
+def test_of_the_gpus_that_the_worker_may_use(monkeypatch, of_the_worker, of_the_step):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", of_the_worker)
+    assert only([1]) == {"CUDA_VISIBLE_DEVICES": of_the_step}
