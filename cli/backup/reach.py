@@ -40,13 +40,8 @@ def databases(place: Place) -> Databases:
     found = [one for one in machine.containers(str(place.project)) if compose_app.service_of(one) == "postgres"]
     if not found:
         raise StackError("the stack's PostgreSQL is not there: `make up` starts it")
-    command = ("docker", "exec", "-i", found[0]["Id"])
-    listed = (
-        Postgres(command, ())
-        ._run("psql", "--dbname=postgres", "--tuples-only", "--no-align", "--command", "SELECT datname FROM pg_database")
-        .split()
-    )
-    return Postgres(command, tuple(name for name in DATABASES if name in listed))
+    command = ("docker", "exec", "-i", "-e", "PGPASSWORD", "-e", "PGHOST=127.0.0.1", found[0]["Id"])
+    return Postgres(command, password=place.settings.get("VISIONLOOP_POSTGRES_PASSWORD", ""))
 
 
 def check_stopped(place: Place) -> None:

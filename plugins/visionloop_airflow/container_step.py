@@ -64,24 +64,13 @@ def container_step(
         retry_delay=RETRY_DELAY,
         retry_policy=RETRY_POLICY,
         do_xcom_push=False,  # results travel as cards
-<<<<<<< HEAD
-        **_gpu_slots(plate),
-=======
         **place(plate),
->>>>>>> main
     )
     operator.operator_extra_links = tuple(LINKS[name] for name in plate.links)
     for upstream in inputs.values():
         if isinstance(upstream, StepJob):
             operator.set_upstream(upstream)
     return operator
-
-
-def _gpu_slots(plate: StepPlate) -> dict[str, Any]:
-    """Containers share the engine's GPUs by Airflow's pool `gpu`, as many slots as VISIONLOOP_GPUS says."""
-    if not plate.gpus or settings.runtime() != "docker" or not settings.may_use_gpus():
-        return {}
-    return {"pool": "gpu", "pool_slots": plate.gpus}
 
 
 def _operator_class() -> Any:
