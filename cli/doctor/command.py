@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
-from cli.doctor import airflow_inside, definitions, engine, packages, room, servers, store
+from cli.doctor import airflow_inside, containers, definitions, engine, packages, room, servers, store
 from cli.doctor.finding import Finding, fail
 from cli.home import say
 from cli.place import Place, chosen
@@ -17,6 +17,7 @@ from cli.place import Place, chosen
 Check = Callable[[Place], list[Finding]]
 CHECKS: Sequence[Check] = (
     store.check, servers.mlflow, servers.airflow, airflow_inside.check, definitions.parse, definitions.services, engine.check,
+    containers.check,
     packages.check, room.disk, room.memory, room.ports, room.leftovers,
 )  # fmt: skip
 SEEN_BY_CLIENTS = ("VISIONLOOP_STORE", "AWS_", "MLFLOW_TRACKING_")
