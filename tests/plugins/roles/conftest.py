@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,11 @@ TEAM = "visionloop_airflow.auth_manager.TeamAuthManager"
 SIMPLE = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
 
+class NoCookies(CookieJar):
+    def extract_cookies(self, *_: Any) -> None:
+        return
+
+
 @dataclass
 class Server:
     """A web server. Users are named <prefix><role in small letters>."""
@@ -48,6 +55,11 @@ class Server:
             assert answer.status_code == 201, answer.text
             self.tokens[who] = answer.json()["access_token"]
         return self.tokens[who]
+
+    @cached_property
+    def client(self) -> httpx.Client:
+        """Keeps no cookies: who asks is in the headers alone."""
+        return httpx.Client(base_url=self.url, timeout=60, cookies=NoCookies())
 
     def headers(self, who: str) -> dict[str, str]:
         if who == "nobody":
@@ -66,9 +78,9 @@ class Server:
     def ask(self, who: str, question: Question) -> httpx.Response:
         """The answer, redirects not followed."""
         me = self.prefix + who.lower()
-        return httpx.request(
-            question.method, self.url + for_me(question.path, me), json=for_me(question.json, me), data=question.form,
-            headers=self.headers(who) | (question.headers or {}), timeout=60,
+        return self.client.request(
+            question.method, for_me(question.path, me), json=for_me(question.json, me), data=question.form,
+            headers=self.headers(who) | (question.headers or {}),
         )  # fmt: skip
 
 
@@ -120,12 +132,12 @@ def start(stack: ExitStack, home: Path, env: dict[str, str], manager: str, prefi
     return Server(f"http://127.0.0.1:{port}", prefix, log)
 
 
-def wait_for(server: Server) -> Server:
+def wait_for(server: Server) -> None:
     started = time.monotonic()
     while time.monotonic() - started < READY_WITHIN_S:
         try:
             if httpx.get(f"{server.url}/api/v2/version", timeout=5).status_code == 200:
-                return server
+                return
         except httpx.HTTPError:
             time.sleep(0.3)
     raise AssertionError(server.log.read_text()[-3000:])
@@ -150,7 +162,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory, fill_store: Callable[[Any]
     assert made.returncode == 0, made.stdout[-2000:] + made.stderr[-3000:]
     with ExitStack() as stack:
         found = {"compose": start(stack, home, env, TEAM, ""), "embedded": start(stack, home, env, SIMPLE, "simple_")}
-        yield {name: wait_for(server) for name, server in found.items()}
+        for server in found.values():
+            wait_for(server)
+            stack.callback(server.client.close)
+        yield found
 
 
 @pytest.fixture(scope="session")
