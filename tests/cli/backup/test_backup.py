@@ -233,8 +233,10 @@ def test_a_restore_that_is_killed_is_done_again(home, tmp_path):
     assert state(home) == (["run", "run"], CARDS | CONTENT)
 
 
-def test_large_objects_go_by_pieces_and_come_back(tmp_path, monkeypatch):
+@pytest.mark.parametrize("whole_bytes", [2000, 20_000], ids=["in pieces", "one at a time"])
+def test_large_objects_come_back(tmp_path, monkeypatch, whole_bytes):
     monkeypatch.setattr(objects, "SMALL_BYTES", 1000)
+    monkeypatch.setattr(objects, "WHOLE_BYTES", whole_bytes)
     here, there = open_store(f"file://{tmp_path}/here"), open_store(f"file://{tmp_path}/there")
     data = os.urandom(10_007)
     here.write("files/md5/ab/large", data)
