@@ -20,7 +20,7 @@ from cli.home import ROOT, StackError, say
 from cli.place import Place
 from include.definitions import SourceDefinition, read_definitions
 from include.definitions.files import definitions_root
-from include.storage import Store, open_store
+from include.storage import Store
 
 OBJECTS = "store.tar"
 
@@ -54,11 +54,14 @@ def backup(which: str | None, to: Path | None, *, with_content: bool) -> Path:
     aside.mkdir(parents=True, mode=0o700)
     try:
         with reach.reachable(place, start=False):
-            made = _write(place, reach.databases(place), open_store(place.settings["VISIONLOOP_STORE"]), aside, with_content)
+            made = _write(place, reach.databases(place), reach.store_of(place), aside, with_content)
         aside.rename(folder)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+    except OSError as error:
+        raise StackError(
+            f"{aside}: {error.strerror or error}; no backup was made. Make room, or name another folder"
+        ) from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)  # where it was not renamed
     size = sum(path.stat().st_size for path in folder.iterdir())
     content = "" if with_content else ", without content"
     say(f"{folder}: {', '.join(made.sha256)}; {made.objects} objects, {size / 1e6:.1f} MB{content}")
@@ -100,7 +103,7 @@ def restore(which: str | None, folder: Path, *, force: bool, yes: bool) -> None:
     place = reach.place_of(which or ("embedded" if found.kind == "sqlite" else "team"), may_make=True)
     reach.check_stopped(place)
     with reach.reachable(place, start=True):
-        databases, store = reach.databases(place), open_store(place.settings["VISIONLOOP_STORE"])
+        databases, store = reach.databases(place), reach.store_of(place)
         _check_fits(found, place, databases, store, force)
         names = [name for name in (Path(file).stem for file in found.sha256 if file != OBJECTS)]
         say(_plan(found, folder, place, names))

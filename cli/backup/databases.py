@@ -59,7 +59,7 @@ class Sqlite:
             except sqlite3.DatabaseError as error:
                 said = str(error)
         if said != "ok":
-            raise StackError(f"{source} is damaged: {said}")
+            raise StackError(f"{source} cannot be copied whole: {said}")
 
     def restore(self, name: str, file: Path) -> None:
         target = self.paths[name]

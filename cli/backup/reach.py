@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from obstore.exceptions import BaseError
+
 from cli import stack as stacks
 from cli.backup.databases import Databases, Postgres, Sqlite
 from cli.home import Home, Stack, StackError, choose_ports
@@ -16,10 +18,11 @@ from cli.services import seaweedfs
 from cli.team import app as compose_app
 from cli.team import machine
 from cli.when_ready import answers
+from include.storage import Store, open_store
 
 STORES = ("s3", "s3-seaweedfs")
 NEEDED = ("postgres", *STORES)
-READY_WITHIN_S = 120
+READY_WITHIN_S, PROBED_S = 120, 5.0
 # of images/airflow/bootstrap.py, which makes it where it is missing: on a new volume
 MAKE_BUCKET = "import bootstrap; bootstrap.patiently(bootstrap.make_bucket, 'the S3 server')"
 
@@ -42,6 +45,17 @@ def databases(place: Place) -> Databases:
         raise StackError("the stack's PostgreSQL is not there: `make up` starts it")
     command = ("docker", "exec", "-i", "-e", "PGPASSWORD", "-e", "PGHOST=127.0.0.1", found[0]["Id"])
     return Postgres(command, password=place.settings.get("VISIONLOOP_POSTGRES_PASSWORD", ""))
+
+
+def store_of(place: Place) -> Store:
+    """Raises StackError where it does not answer, or does not let us in: within seconds, not after minutes of patience."""
+    url = place.settings["VISIONLOOP_STORE"]
+    try:
+        open_store(url, within_s=PROBED_S).exists("runs")
+    except BaseError as error:
+        said = str(error).splitlines()[0][:200]
+        raise StackError(f"{url} does not answer as it should ({said}): `./visionloop doctor` says what to do") from None
+    return open_store(url)
 
 
 def check_stopped(place: Place) -> None:

@@ -263,3 +263,25 @@ def test_fingerprints_tell_keys_apart_and_nothing_else():
     assert manifest.fingerprint("a") != manifest.fingerprint("b")
     assert "secret" not in manifest.fingerprint("secret")
     assert manifest.fingerprint("") == ""
+
+
+def test_a_disk_that_is_full_is_said_and_leaves_nothing(home, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount a small disk")
+    the_store().write("runs/a/b/c/large.json", os.urandom(100_000))
+    try:
+        with pytest.raises(StackError, match=r"No space left on device.*Make room"):
+            backup(None, disk / "b", with_content=False)
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_store_that_does_not_answer_is_said(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("VISIONLOOP_STORE", "s3://visionloop")
+    monkeypatch.setattr(reach.stacks, "supervisor", lambda home: object())  # it runs, but its S3 server does not answer
+    with pytest.raises(StackError, match="s3://visionloop does not answer"):
+        backup(None, tmp_path / "b", with_content=False)
+    assert not (tmp_path / "b.part").exists()
