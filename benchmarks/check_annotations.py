@@ -44,8 +44,10 @@ from pathlib import Path
 from benchmarks.check_annotations import config_of
 from include.artifacts.tables import ANNOTATIONS, IMAGES
 from include.checks.asking import Suites
+from include.step.garbage import look_seldom
 from tasks.validate_annotations.stream import parts_of_file, whole
 from tasks.validate_annotations.validate import divide
+look_seldom()  # as every step does once it has its imports
 imported = time.perf_counter() - began
 folder = Path(sys.argv[1])
 suites = Suites(folder / "gx", "b1", datetime(2026, 1, 1, tzinfo=UTC))

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PREFERRED_PORTS = {"airflow": 8080, "mlflow": 5000, "s3": 8333}
 # Users of the embedded stack, and their grade in Airflow's simple login: docs/roles.md
 GRADES = {"admin": "admin", "operator": "user", "viewer": "viewer"}
-INNER_PORTS = ("s3_grpc", "master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc")
+INNER_PORTS = ("monitoring", "statsd", "s3_grpc", "master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc")
 
 
 class StackError(Exception):

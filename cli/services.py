@@ -1,4 +1,4 @@
-"""The embedded stack's services: SeaweedFS (S3), MLflow, and Airflow's four components, for supervisord to keep alive."""
+"""The embedded stack's services, for supervisord to keep alive: SeaweedFS (S3), MLflow, Airflow's four components, metrics."""
 
 from __future__ import annotations
 
@@ -88,7 +88,24 @@ def airflow_environment(home: Home, stack: Stack) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "20",  # and a lost scheduler's tasks within a minute, not five
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # 5 s by default, and a task's end often waits for it
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+        "AIRFLOW__METRICS__STATSD_PORT": str(stack.ports["statsd"]),
+        "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",  # labels as tags, not in the name
+        "AIRFLOW__METRICS__LEGACY_NAMES_ON": "False",  # each number once
     }
+
+
+def monitoring(home: Home, stack: Stack) -> Service:
+    """Metrics for whoever has a Prometheus, at /metrics."""
+    command = (str(home.venvs / "airflow" / "bin" / "python"), "-m", "include.monitoring")
+    settings = {
+        "PYTHONPATH": str(ROOT),
+        "VISIONLOOP_AIRFLOW_URL": stack.url("airflow"),
+        "VISIONLOOP_MONITORING_PORT": str(stack.ports["monitoring"]),
+        "VISIONLOOP_MONITORING_STATSD_PORT": str(stack.ports["statsd"]),
+    }
+    return Service("monitoring", command, settings, ready=f"{stack.url('monitoring')}/healthz")
 
 
 def airflow(home: Home, stack: Stack, needed: Iterable[str | None] = ()) -> list[Service]:
@@ -112,7 +129,7 @@ def airflow(home: Home, stack: Stack, needed: Iterable[str | None] = ()) -> list
 
 def all_services(home: Home, stack: Stack) -> list[Service]:
     stores = [seaweedfs(home, stack), mlflow(home, stack)]
-    return [*stores, *airflow(home, stack, [one.ready for one in stores])]
+    return [*stores, *airflow(home, stack, [one.ready for one in stores]), monitoring(home, stack)]
 
 
 def _quoted(environment: dict[str, str]) -> str:

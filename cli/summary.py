@@ -79,7 +79,8 @@ def addresses(stack: Stack) -> str:
     return (
         f"  Airflow  {stack.url('airflow')}   login admin, password {stack.password}\n"
         f"  MLflow   {stack.url('mlflow')}   no login\n"
-        f"  S3       {stack.url('s3')}   bucket visionloop, keys in .visionloop/stack.json"
+        f"  S3       {stack.url('s3')}   bucket visionloop, keys in .visionloop/stack.json\n"
+        f"  Metrics  {stack.url('monitoring')}/metrics   for Prometheus, no login"
     )
 
 

@@ -49,7 +49,10 @@ def pip_setting(name: str) -> str | None:
 
 def installer_environment() -> dict[str, str]:
     """What uv is told: pip's settings are honoured, so a mirror or a wheel folder set up for pip serves both."""
-    env = {"UV_SYSTEM_CERTS": "true"} | os.environ  # a company's proxy signs with a certificate that only the system knows
+    env = {
+        "UV_SYSTEM_CERTS": "true",  # a company's proxy signs with a certificate that only the system knows
+        "UV_COMPILE_BYTECODE": "true",  # as pip does in the containers: else the first start of each service and step does it
+    } | os.environ
     for pip_name, uv_name in (("find-links", "UV_FIND_LINKS"), ("index-url", "UV_INDEX_URL")):
         if uv_name not in env and (value := pip_setting(pip_name)):
             env[uv_name] = ",".join(value.split())

@@ -75,12 +75,17 @@ def problems() -> list[str]:
             found.append(f"{where}: {route.urls_in} is not set: set it to Apprise URLs separated by spaces, or nobody is told")
         # by its place and its kind: the rest of a URL is a secret
         found += [
-            f"{where}: {route.urls_in}: address {place} ({url.partition(':')[0][:20]}:…) is no Apprise URL; "
+            f"{where}: {route.urls_in}: address {place} ({_kind(url)}) is no Apprise URL; "
             "https://github.com/caronc/apprise/wiki has how to write one"
             for place, url in enumerate(urls, 1)
             if apprise.Apprise.instantiate(url) is None
         ]
     return found
+
+
+def _kind(url: str) -> str:
+    scheme, mark, _ = url.partition("://")
+    return f"{scheme}://…" if mark else "without ://"
 
 
 def send(alert: Alert) -> bool:

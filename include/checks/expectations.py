@@ -5,16 +5,18 @@ All look at several columns of a row. The last column is always `row`, the row's
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
-os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read when great_expectations is imported
+from include.checks import light_import  # noqa: F401 - before anything of great_expectations
 
+# isort: split
 import pandas as pd
 from great_expectations import expectations as stock
+from great_expectations.compatibility import pydantic
 from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
 from great_expectations.expectations.expectation import Expectation, MulticolumnMapExpectation
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 from great_expectations.expectations.metrics.map_metric_provider.multicolumn_condition_partial import (
     multicolumn_condition_partial,
 )
@@ -34,6 +36,18 @@ FOUND: dict[
     str, Bools
 ] = {}  # by rule, where it was broken when Great Expectations last asked: it makes lists of values, no columns
 FILL = (annotation_checks, batch_checks, image_checks, polygon_checks)  # being imported, they fill CHECKS
+
+
+class _AboutLabels(MulticolumnMapExpectation):
+    """Puts its configuration together once: Great Expectations asks for it a hundred times per part of a batch."""
+
+    _said: ExpectationConfiguration | None = pydantic.PrivateAttr(default=None)
+
+    @property
+    def configuration(self) -> ExpectationConfiguration:
+        if self._said is None:
+            self._said = super().configuration
+        return self._said
 
 
 def _camel(name: str) -> str:
@@ -63,7 +77,7 @@ def _made_of(check: Check) -> type[MulticolumnMapExpectation]:
         "__module__": __name__,
         "__doc__": f"Expect {BY_NAME[check.name].expected}.",
     }
-    return type(f"ExpectLabels{_camel(check.name)}", (MulticolumnMapExpectation,), expectation)
+    return type(f"ExpectLabels{_camel(check.name)}", (_AboutLabels,), expectation)
 
 
 OWN: dict[str, Callable[..., Expectation]] = {name: _made_of(check) for name, check in CHECKS.items()}

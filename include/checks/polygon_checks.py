@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from itertools import chain
 
+import msgspec
 import numpy as np
 import pandas as pd
 import shapely
@@ -27,17 +28,40 @@ AREA = re.compile(r'"area": ?(-?[0-9][0-9.eE+-]*)')
 TOO_SHORT = shapely.MultiPolygon()
 
 
+class _Geometry(msgspec.Struct, gc=False):
+    """As in include/labelling/items.py; what else it says is passed over."""
+
+    flat: list[list[float]] | None = None
+    parts: list[list[list[tuple[float, float]]]] | None = None
+    rings: list[list[tuple[float, float]]] | None = None
+
+
+_decode = msgspec.json.Decoder(_Geometry).decode
+
+
+def _polygons_of(text: str) -> list[list[list[float]]]:
+    """The polygons of a geometry, each its rings as x, y, x, y …"""
+    try:
+        drawn = _decode(text)
+    except msgspec.DecodeError:  # NaN, Infinity, a number that is none: Python's own json reads them
+        return [[list(chain.from_iterable(ring)) for ring in rings] for rings in polygons_of(text)]
+    if drawn.flat is not None:
+        return [[ring] for ring in drawn.flat]
+    parts = drawn.parts or ([drawn.rings] if drawn.rings is not None else [])
+    return [[list(chain.from_iterable(ring)) for ring in rings] for rings in parts]
+
+
 def polygons(geometry: Objects) -> Objects:
     """A multipolygon for each JSON text; None for null, TOO_SHORT where a ring is no ring."""
     at = np.flatnonzero([one is not None for one in geometry])
-    drawn = [polygons_of(text) for text in geometry[at]]
+    drawn = [_polygons_of(text) for text in geometry[at]]
     parts = list(chain.from_iterable(drawn))
     part_of = np.repeat(np.arange(len(at)), [len(one) for one in drawn]).astype(np.intp)
     rings = list(chain.from_iterable(parts))
     ring_of = np.repeat(np.arange(len(parts)), [len(one) for one in parts]).astype(np.intp)
-    lengths = np.array([len(one) for one in rings], np.intp)
+    lengths = np.array([len(one) // 2 for one in rings], np.intp)
     is_long = lengths >= 3
-    points = np.array(list(chain.from_iterable(ring for ring in rings if len(ring) >= 3)), np.float64).reshape(-1, 2)
+    points = np.fromiter(chain.from_iterable(ring for ring in rings if len(ring) >= 6), np.float64).reshape(-1, 2)
     shapes = np.full(len(at), TOO_SHORT, dtype=object)
     if is_long.any():
         lines = shapely.linearrings(points, indices=np.repeat(np.arange(is_long.sum()), lengths[is_long]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,14 +40,14 @@ class RuleInUse(BaseModel):
     expect: str | None = Field(default=None, description="an expectation of Great Expectations, instead of the catalogue's")
     on: On = "annotations"
 
-    @property
+    @cached_property
     def rule(self) -> Rule:
         stock = {"expect": self.expect, "on": self.on} if self.expect else {}
         found = rule_named(self.name, stock)
         assert found is not None  # resolve() has looked
         return found
 
-    @property
+    @cached_property
     def expected(self) -> str:
         """In words."""
         lists = {key: ", ".join(map(str, value)) for key, value in self.parameters.items() if isinstance(value, list | tuple)}

@@ -22,16 +22,16 @@ from include.definitions import Severity
 
 log = logging.getLogger(__name__)
 WATCHDOG = "Watchdog"
-AGAIN_AFTER_S = 4 * 3600.0
+WITHIN_S, AGAIN_AFTER_S = 600.0, 4 * 3600.0
 SEVERITIES = ("critical", "error", "warning")
 ALL = "stack"  # concerns every model
 
 
 class Relay:
-    """`silent_since`: Unix time at which people were last told that no Watchdog comes; 0: it comes."""
+    """`heard_at`: when the last Watchdog came, or this began. `silent_since`: when people were last told of that; or 0."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.heard_at, self.silent_since = time.time(), 0.0
+        self.heard_at, self.has_heard, self.silent_since = time.time(), False, 0.0
         self.relayed = Counter(
             "visionloop_alerts_relayed", "Messages of Alertmanager, told or not", ["outcome"], registry=registry
         )  # fmt: skip
@@ -52,8 +52,8 @@ class Relay:
         return told
 
     def _pass_on(self) -> None:
-        self.heard_at = time.time()
-        if self.silent_since and send(_silence("over: Prometheus' Watchdog comes again", "")):
+        self.heard_at, self.has_heard = time.time(), True
+        if self.silent_since and send(_silence("over: Prometheus' Watchdog comes again", "The stack is watched again.")):
             self.silent_since = 0.0
         if url := os.environ.get("VISIONLOOP_WATCHDOG_URL"):
             try:
@@ -62,9 +62,9 @@ class Relay:
                 log.error("VISIONLOOP_WATCHDOG_URL does not take the Watchdog: %s", type(error).__name__)
 
     def look(self, now: float) -> None:
-        """Tell people when no Watchdog came for VISIONLOOP_WATCHDOG_WITHIN_S (unset: none is expected), every four hours."""
-        within_s = float(os.environ.get("VISIONLOOP_WATCHDOG_WITHIN_S") or 0)
-        if not within_s or now - self.heard_at < within_s or now - self.silent_since < AGAIN_AFTER_S:
+        """Tell people, every four hours, that no Watchdog came for VISIONLOOP_WATCHDOG_WITHIN_S (600, once one has come)."""
+        within_s = os.environ.get("VISIONLOOP_WATCHDOG_WITHIN_S") or (WITHIN_S if self.has_heard else None)
+        if within_s is None or now - self.heard_at < float(within_s) or now - self.silent_since < AGAIN_AFTER_S:
             return
         since = f"no Watchdog came for {(now - self.heard_at) / 60:.0f} minutes: nobody watches the stack"
         if send(_silence("Prometheus or Alertmanager is silent", f"{since}\n\nWhat to do: {runbook('watchdog')}")):

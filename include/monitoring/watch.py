@@ -63,15 +63,15 @@ class Watch(Collector):
         base = os.environ.get("VISIONLOOP_AIRFLOW_URL", "http://127.0.0.1:8080").rstrip("/")
         why, health = None, {}
         try:
-            health = httpx.get(f"{base}/api/v2/monitor/health", timeout=WITHIN_S).raise_for_status().json()
+            answer = httpx.get(f"{base}/api/v2/monitor/health", timeout=WITHIN_S).raise_for_status().json()
+            health = {part: answer.get(part) or {} for part in COMPONENTS}
         except Exception as error:
             why = error
         healthy = GaugeMetricFamily("visionloop_airflow_component_healthy", "As Airflow's health page says", labels=["component"])
         beats = GaugeMetricFamily(
             "visionloop_airflow_heartbeat_timestamp_seconds", "Its last heartbeat, by Airflow's health page", labels=["component"]
         )
-        for part in COMPONENTS if why is None else ():  # api-server gone: of the others nothing is known
-            said = health.get(part) or {}
+        for part, said in health.items():  # of none where the api-server is gone: nothing is known of the others
             healthy.add_metric([part], said.get("status") == "healthy")
             if beat := said.get(f"latest_{part}_heartbeat"):
                 beats.add_metric([part], datetime.fromisoformat(beat).timestamp())
@@ -87,7 +87,8 @@ class Watch(Collector):
 
     def look_around(self) -> None:
         """The disk that this process is on (a container's: where the engine keeps volumes), and the routes of alerts."""
-        disk = psutil.disk_usage(os.environ.get("VISIONLOOP_HOME") or "/")
+        home = os.environ.get("VISIONLOOP_HOME", "/")
+        disk = psutil.disk_usage(home if os.path.exists(home) else "/")
         wrong = alerts.problems()
         if wrong != self.wrong:
             self.wrong = wrong

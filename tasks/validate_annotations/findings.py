@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from include.artifacts.tables import FINDINGS
+from include.artifacts.tables import FINDINGS, table_of_columns
 from include.checks.annotation_checks import SIDES
 from include.checks.checks import CHECKS
 from include.definitions.suites import RuleInUse
@@ -78,7 +78,8 @@ def got(row: Row, rule: RuleInUse) -> str:
 
 
 def table_of(findings: Iterable[Finding]) -> pa.Table:
-    return pa.Table.from_pylist(list(findings), FINDINGS)
+    rows = list(findings)
+    return table_of_columns(([row.get(name) for row in rows] for name in FINDINGS.names), FINDINGS)
 
 
 def _text(value: object) -> str | None:

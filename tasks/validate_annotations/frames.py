@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -19,52 +18,11 @@ from include.checks.checks import CHECKS
 from include.checks.polygon_checks import polygons
 from include.definitions.suites import RuleInUse
 from tasks.validate_annotations.pictures import Picture
+from tasks.validate_annotations.texts import words
 
 Ints = NDArray[np.int64]
 WORDS = ("shape", "class_name", "conflict", "attributes", "guideline", "annotator", "job")  # of annotations: few different ones
 ALWAYS = {"annotation_key", "annotation_id", "image_key", "class_name", "is_crowd", "annotator", "job", *SIDES}
-
-
-class Places:
-    """Where in the table of images a key is, found by hash and confirmed by the key itself."""
-
-    def __init__(self, keys: pa.ChunkedArray) -> None:
-        self.keys = keys
-        for salt in count():
-            self.salt = f"{salt:016d}"
-            hashes = hashes_of(keys, self.salt)
-            self.order = np.argsort(hashes, kind="stable")
-            self.hashes = hashes[self.order]
-            if len(np.unique(self.hashes)) == len(keys):
-                return
-            if salt == 3:
-                raise ValueError("two images of the batch have the same image_key")
-
-    def of(self, keys: pa.ChunkedArray) -> Ints:
-        """-1 for null and for what is no image of the batch."""
-        words = keys.combine_chunks().dictionary_encode()
-        wanted = words.dictionary
-        at = np.searchsorted(self.hashes, hashes_of(wanted, self.salt)).clip(max=max(0, len(self.order) - 1))
-        places = self.order[at] if len(self.order) else np.zeros(len(wanted), np.int64)
-        is_it = np.zeros(len(wanted), np.bool_)
-        if len(self.order) and len(wanted):
-            is_it = np.asarray(pc.equal(self.keys.take(pa.array(places)), wanted))
-        codes = words.indices.fill_null(len(wanted)).to_numpy()
-        return np.asarray(np.append(np.where(is_it, places, -1), -1)[codes])
-
-
-def hashes_of(texts: pa.Array | pa.ChunkedArray, salt: str) -> NDArray[np.uint64]:
-    """64 bits of each."""
-    parts = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
-    found = [pd.util.hash_array(part.to_numpy(zero_copy_only=False), hash_key=salt, categorize=False) for part in parts]
-    return np.concatenate(found) if found else np.empty(0, np.uint64)
-
-
-def words(column: pa.ChunkedArray) -> pd.Series:
-    """As categories: each different text once."""
-    encoded = column.combine_chunks().dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy()
-    return pd.Series(pd.Categorical.from_codes(codes, categories=pd.Index(encoded.dictionary.to_pylist(), dtype=object)))
 
 
 def image_frame(images: pa.Table, pictures: Mapping[str, Picture] | None, rules: Collection[RuleInUse]) -> pd.DataFrame:
@@ -108,9 +66,10 @@ def annotation_frame(part: pa.Table, first: int, at: Ints, images: pd.DataFrame,
     frame["is_crowd"] = part["is_crowd"].fill_null(False).to_numpy()
     frame |= {name: words(part[name]) for name in WORDS if name in part.column_names}
     if "geometry" in part.column_names:
-        is_polygon = pc.fill_null(pc.equal(part["shape"], "polygon"), False)
-        drawn = pc.if_else(is_polygon, part["geometry"], pa.scalar(None, pa.string()))
-        frame["polygon"] = polygons(drawn.to_numpy())
+        frame["polygon"] = np.full(len(part), None, dtype=object)
+        is_drawn = pc.and_(pc.fill_null(pc.equal(part["shape"], "polygon"), False), part["geometry"].is_valid())
+        at_drawn = np.flatnonzero(is_drawn.to_numpy())
+        frame["polygon"][at_drawn] = polygons(part["geometry"].take(pa.array(at_drawn)).to_numpy())
     if "raw" in part.column_names:
         frame["raw"] = part["raw"].to_pandas().astype(object)
     return with_stock_columns(pd.DataFrame(frame), part, rules, "annotation")

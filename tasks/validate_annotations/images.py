@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 
 from include.definitions.suites import RuleInUse
 from tasks.validate_annotations.findings import Finding, Findings, got
-from tasks.validate_annotations.frames import Places, image_frame, same_image
+from tasks.validate_annotations.frames import image_frame, same_image
 from tasks.validate_annotations.pictures import Picture, as_seen
+from tasks.validate_annotations.texts import Places
 from tasks.validate_annotations.verdicts import Ask, Rules, judge
 
 Ints = NDArray[np.int64]
@@ -60,31 +62,35 @@ class Images:
         if row in self.by_annotations:
             rule, count = self.by_annotations[row]
             return rule, f"{count} of its annotations break it"
-        bits = int(self.bits[row])
-        rule = next(one for one in self.rules.named(bits) if one.action == "reject")
-        return rule, got(self.row(row), rule)
+        return self._why[row]
+
+    @cached_property
+    def _why(self) -> dict[int, tuple[RuleInUse, str]]:
+        """Of those that are set aside for themselves, when no more will be."""
+        lost = [row for row in np.flatnonzero(self.is_lost).tolist() if row not in self.by_annotations]
+        rules = [next(one for one in self.rules.named(int(self.bits[row])) if one.action == "reject") for row in lost]
+        return {row: (rule, got(said, rule)) for row, rule, said in zip(lost, rules, self.rows(lost), strict=True)}
 
     def findings(self, make: Findings) -> Iterator[Finding]:
         """Of every image of which there is something to say."""
-        for row in np.flatnonzero((self.bits > 0) | self.is_lost).tolist():
+        some = np.flatnonzero((self.bits > 0) | self.is_lost).tolist()
+        for row, image in zip(some, self.rows(some), strict=True):
             if row in self.by_annotations:
                 rule, said = self.why(row)
-                image = self.row(row)
                 yield make.of(image, rule, "reject image", said, subject="image")
             else:
-                yield from make.of_row(self.row(row), int(self.bits[row]), self.rules)
+                yield from make.of_row(image, int(self.bits[row]), self.rules)
 
-    def row(self, row: int) -> dict[Any, Any]:
-        """All that is known of an image."""
-        said: dict[Any, Any] = self.table.slice(row, 1).to_pylist()[0]
-        looked = self.frame.iloc[row]
-        said |= {name: looked[name] for name in ("real_width_px", "real_height_px", "is_turned")}
-        said |= {name: float("nan") if said[name] is None else said[name] for name in ("width_px", "height_px")}
-        seen = self.pictures.get(said["md5"]) if self.pictures and said["md5"] else None
-        other = int(self.same[row])
-        return {**{name: looked[name] for name in self.frame.columns if name not in said}, **said,
-                "decode_problem": seen.problem if seen else None,
-                "same_image": self.table["image_key"][other].as_py() if other >= 0 else None}  # fmt: skip
+    def rows(self, rows: list[int]) -> Iterator[dict[Any, Any]]:
+        """All that is known of these images."""
+        others = self.same[rows]
+        same = self.table["image_key"].take(pa.array(others, mask=others < 0)).to_pylist()
+        looked = self.frame.iloc[rows].to_dict("records")
+        for said, seen, other in zip(self.table.take(pa.array(rows, pa.int64())).to_pylist(), looked, same, strict=True):
+            picture = self.pictures.get(said["md5"]) if self.pictures and said["md5"] else None
+            sizes = {name: float("nan") if said[name] is None else said[name] for name in ("width_px", "height_px")}
+            more = {"decode_problem": picture.problem if picture else None, "same_image": other}
+            yield {**seen, **said, **sizes, **more}
 
     def accepted(self) -> pa.Table:
         """The size of an accepted image is the picture's: where the labels state one, it is the same. With what it looks like."""

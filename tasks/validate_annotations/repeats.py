@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from tasks.validate_annotations.spill import Records
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Boxes = dict[str, NDArray[Any]]  # columns: records one after the other are slower to go through
 Pairs = tuple[Ints, Ints]  # rows, and for each the earlier row that it repeats
 BOX = [("row", "i8"), ("image", "i4"), ("kind", "i4"), ("x", "f8"), ("y", "f8"), ("width", "f8"), ("height", "f8"),
        ("annotator", "i4"), ("job", "i4")]  # fmt: skip
@@ -20,8 +22,9 @@ SIDES = ("x", "y", "width", "height")
 
 
 def repeated_ids(records: Records) -> Pairs:
-    """The first row of an id stands. Ids are compared by 128 bits of hash, within their delivery."""
-    mixed = records["hash"] ^ (records["delivery"].astype(np.uint64) * MIX)
+    """The first row of an id stands. Ids are compared by 128 bits (`identities`), within their delivery."""
+    delivery = records["delivery"].astype(np.uint64) << np.uint64(32)
+    mixed = records["hash"] ^ ((records["other_hash"] + delivery) * MIX)
     order = np.argsort(mixed)
     same = mixed[order][1:] == mixed[order][:-1]
     few = order[np.append(same, False)[: len(order)] | np.append(False, same)[: len(order)]]  # nearly all ids are given once
@@ -38,66 +41,81 @@ def repeated_boxes(records: Records, max_iou: float) -> Pairs:
     In order: only boxes that are kept count, so of a chain in which each overlaps its neighbour, every second stays. Of several
     kept ones the one that overlaps most is named, the first of equals.
     """
-    group = records["image"].astype(np.int64) << 16 | records["kind"]
-    rest = np.zeros(len(records), np.uint64)
-    for side in SIDES[1:]:
-        rest = (rest ^ np.ascontiguousarray(records[side]).view(np.uint64)) * MIX
-    records = records[np.lexsort((rest, records["x"], group))]  # copies of a box lie together, in the order of their rows
-    alone = _starts(records, ("image", "kind", *SIDES))
-    copies, firsts = (
-        records["row"][~alone],
-        records["row"][np.maximum.accumulate(np.where(alone, np.arange(len(records)), 0))][~alone],
-    )
-    earlier, later, iou = _overlapping(records[alone], max_iou)
-    rows, of = _in_order(earlier, later, iou)
+    boxes = {name: np.ascontiguousarray(records[name]) for name in ("row", *SIDES)}
+    boxes["group"] = records["image"].astype(np.int64) << 16 | records["kind"]
+    boxes = _at(boxes, _order(boxes))
+    alone = _starts(boxes, ("group", *SIDES))
+    firsts = boxes["row"][np.maximum.accumulate(np.where(alone, np.arange(len(alone)), 0))][~alone]
+    copies = boxes["row"][~alone]
+    rows, of = _in_order(*_overlapping(_at(boxes, alone), max_iou))
     # a copy of a box that itself repeats another repeats that one
     at = np.searchsorted(rows, firsts)
     is_again = at < len(rows)
     is_again[is_again] = rows[at[is_again]] == firsts[is_again]
-    firsts = firsts.copy()
     firsts[is_again] = of[at[is_again]]
     return np.concatenate([rows, copies]), np.concatenate([of, firsts])
 
 
-def _starts(records: Records, names: tuple[str, ...]) -> NDArray[np.bool_]:
-    """Of sorted records: where a new combination of these columns begins."""
-    starts = np.ones(len(records), np.bool_)
+def _at(boxes: Boxes, places: NDArray[Any]) -> Boxes:
+    """Some of them, by positions or by flags."""
+    return {name: values[places] for name, values in boxes.items()}
+
+
+def _order(boxes: Boxes) -> NDArray[np.intp]:
+    """By group, then left edge; copies of a box lie together, in the order of their rows."""
+    group, left = boxes["group"], boxes["x"]
+    order = np.argsort(left, kind="stable")
+    order = order[np.argsort(group[order], kind="stable")]
+    # few have the same left edge, and only those need to be sorted by all their sides
+    same = (np.diff(group[order]) == 0) & (np.diff(left[order]) == 0)
+    ties = np.flatnonzero(np.append(same, False)[: len(order)] | np.append(False, same)[: len(order)])
+    rows = order[ties]
+    rest = np.zeros(len(ties), np.uint64)
+    for side in SIDES[1:]:
+        rest = (rest ^ boxes[side][rows].view(np.uint64)) * MIX
+    order[ties] = rows[np.lexsort((rest, left[rows], group[rows]))]
+    return order
+
+
+def _starts(sorted_rows: Boxes | Records, names: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Where a new combination of these columns begins."""
+    starts = np.ones(len(sorted_rows[names[0]]), np.bool_)
     starts[1:] = False
     for name in names:
-        starts[1:] |= records[name][1:] != records[name][:-1]
+        starts[1:] |= sorted_rows[name][1:] != sorted_rows[name][:-1]
     return starts
 
 
-def _overlapping(records: Records, max_iou: float) -> tuple[Ints, Ints, Floats]:
-    """Rows of pairs above `max_iou`, the earlier first, and their IoU. `records` sorted by image, kind and left edge.
+def _overlapping(boxes: Boxes, max_iou: float) -> tuple[Ints, Ints, Floats]:
+    """Rows of pairs above `max_iou`, the earlier first, and their IoU. `boxes` sorted by group and left edge.
 
     Neighbours are compared, then next but one, and so on, while the left edges are near enough: boxes that overlap by more than
     a share t start less than (1 - t) of the width apart.
     """
-    found = list(_at_distances(records, max_iou))
+    found = list(_at_distances(boxes, max_iou))
     one = np.concatenate([pair[0] for pair in found]) if found else np.empty(0, np.intp)
     other = np.concatenate([pair[1] for pair in found]) if found else np.empty(0, np.intp)
-    iou = _iou(records[one], records[other])
+    iou = _iou(_at(boxes, one), _at(boxes, other))
     one, other, iou = one[iou > max_iou], other[iou > max_iou], iou[iou > max_iou]
-    rows = records["row"]
+    rows = boxes["row"]
     return np.minimum(rows[one], rows[other]), np.maximum(rows[one], rows[other]), iou
 
 
-def _at_distances(records: Records, max_iou: float) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    reach = records["x"] + (1 - max_iou) * records["width"] * (1 + 1e-9)
-    here, distance = np.arange(len(records)), 0
+def _at_distances(boxes: Boxes, max_iou: float) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    group, left = boxes["group"], boxes["x"]
+    reach = left + (1 - max_iou) * boxes["width"] * (1 + 1e-9)
+    here, distance = np.arange(len(left)), 0
     while len(here):
         distance += 1
-        here = here[here + distance < len(records)]
+        here = here[here + distance < len(left)]
         there = here + distance
-        is_near = (records["image"][here] == records["image"][there]) & (records["kind"][here] == records["kind"][there])
-        here = here[is_near & (records["x"][there] <= reach[here])]
+        here = here[(group[here] == group[there]) & (left[there] <= reach[here])]
         yield here, here + distance
 
 
-def _iou(one: Records, other: Records) -> Floats:
+def _iou(one: Boxes, other: Boxes) -> Floats:
     """Intersection over union, pair by pair."""
-    overlap = np.ones(len(one))
+    overlap = np.ones(len(one["x"]))
     for start, side in (("x", "width"), ("y", "height")):
         end = np.minimum(one[start] + one[side], other[start] + other[side])
         overlap *= np.clip(end - np.maximum(one[start], other[start]), 0, None)

@@ -1,4 +1,7 @@
-"""Records laid aside on disk in buckets, so that what belongs together is together again, one bucket in memory at a time."""
+"""Records laid aside in buckets, so that what belongs together is together again, one bucket in memory at a time.
+
+All but an only one are on disk.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +19,30 @@ Records = NDArray[np.void]
 class Buckets:
     """Records of one type. All with the same key are in one bucket; of a bucket they come in the order in which they went in."""
 
-    def __init__(self, folder: Path, dtype: list[tuple[str, str]], most_records: int, at_once: int = RECORDS_AT_ONCE) -> None:
+    def __init__(self, folder: Path, dtype: list[tuple[str, str]], most_records: int) -> None:
         self.dtype = np.dtype(dtype)
-        self.count = max(1, -(-most_records // at_once))
+        self.count = max(1, -(-most_records // RECORDS_AT_ONCE))
         folder.mkdir()
         self.paths = [folder / f"{number}" for number in range(self.count)]
+        self._only = [np.empty(0, self.dtype)]
 
     def add(self, keys: NDArray[Any], columns: dict[str, NDArray[Any]]) -> None:
         """One record per key; `columns` by the names of the type."""
         records = np.empty(len(keys), self.dtype)
         for name, values in columns.items():
             records[name] = values
-        bucket = keys % self.count if self.count > 1 else np.zeros(0, np.int64)
+        if self.count == 1:
+            self._only.append(records)
+            return
+        bucket = keys % self.count
         for number, path in enumerate(self.paths):
             with path.open("ab") as file:
-                (records[bucket == number] if self.count > 1 else records).tofile(file)
+                records[bucket == number].tofile(file)
 
     def each(self) -> Iterator[Records]:
+        if self.count == 1:
+            self._only = [np.concatenate(self._only)]
+            yield self._only[0]
+            return
         for path in self.paths:
             yield np.fromfile(path, self.dtype) if path.exists() else np.empty(0, self.dtype)

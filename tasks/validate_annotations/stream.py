@@ -1,16 +1,28 @@
-"""Tables in parts, so that memory does not grow with a batch: read by row groups, written part by part."""
+"""Tables in parts, so that memory does not grow with a batch: read by row groups, written part by part.
+
+Arrow reads and writes outside Python's lock: a thread makes the next part while one is judged, another writes the last.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROWS_AT_ONCE = 2**19  # half a million annotations with their JSON are some 300 MB
+ROWS_AT_ONCE = 2**18  # a quarter of a million annotations with their JSON are some 150 MB, and three parts are in memory
+# Columns of which each row has its own value: to look for equal ones costs as much as to compress them
+ALL_DIFFERENT = {
+    "annotation_key", "annotation_id", "geometry", "raw", "x_px", "y_px", "width_px", "height_px", "md5", "phash", "brightness",
+    "key", "before", "after",
+}  # fmt: skip
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -60,20 +72,41 @@ def _with(part: pa.Table, columns: Collection[str], schema: pa.Schema) -> pa.Tab
     return pa.table(arrays, schema=pa.schema([field for field in schema if field.name in columns]))
 
 
+def ahead(parts: Iterator[T]) -> Iterator[T]:
+    """The same, each made by a thread while the one before is used."""
+
+    def following() -> T | None:
+        return next(parts, None)
+
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(copy_context().run, following)
+        while (part := coming.result()) is not None:
+            coming = thread.submit(copy_context().run, following)
+            yield part
+
+
 class Writer:
-    """A Parquet file that grows; whole when the block ends."""
+    """A Parquet file that grows, a part at a time while the next is made; whole when the block ends."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path, self.schema, self.rows = path, schema, 0
-        self._file = pq.ParquetWriter(path, schema, compression="zstd")
+        words = [name for name in schema.names if name not in ALL_DIFFERENT]
+        self._file = pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=words)
+        self._thread, self._last = ThreadPoolExecutor(1), Future[None]()
+        self._last.set_result(None)
 
     def add(self, table: pa.Table) -> None:
+        """Raises what the part before did."""
         if len(table):
             self.rows += len(table)
-            self._file.write_table(table)
+            self._last.result()
+            self._last = self._thread.submit(self._file.write_table, table)
 
     def __enter__(self) -> Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._thread.shutdown()
         self._file.close()
+        if error is None:
+            self._last.result()

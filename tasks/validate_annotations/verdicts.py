@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -42,14 +43,21 @@ class Rules:
     def repaired_bit(self, rule: RuleInUse) -> np.uint64:
         return np.uint64(1 << (MOST + self.all.index(rule)))
 
-    @property
+    @cached_property
     def rejecting(self) -> np.uint64:
         """What is to be repaired and is broken still is rejected."""
         return self.with_action("reject", "reject_image", "repair")
 
     def named(self, bits: int) -> list[RuleInUse]:
         """Those that are broken, in order."""
-        return [one for at, one in enumerate(self.all) if bits >> at & 1]
+        if bits not in self._named:
+            self._named[bits] = [one for at, one in enumerate(self.all) if bits >> at & 1]
+        return self._named[bits]
+
+    @cached_property
+    def _named(self) -> dict[int, list[RuleInUse]]:
+        """Few combinations occur, and each in many rows."""
+        return {}
 
     def repaired(self, bits: int) -> list[RuleInUse]:
         return self.named(bits >> MOST)

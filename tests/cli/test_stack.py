@@ -44,7 +44,7 @@ def test_no_service_listens_beyond_loopback_and_no_secret_is_readable_by_others(
     text = config.read_text()
     assert "0.0.0.0" not in text
     assert {service.name for service in all_services(home, stack)} == {
-        "s3", "mlflow", "api-server", "scheduler", "dag-processor", "triggerer",
+        "s3", "mlflow", "api-server", "scheduler", "dag-processor", "triggerer", "monitoring",
     }  # fmt: skip
     secrets = (stack.password, stack.s3_secret_key, stack.jwt_secret, stack.fernet_key)
     for path in home.path.rglob("*"):

@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 
+import httpx
 import psutil
 import pytest
 
@@ -20,6 +21,7 @@ from tests.end_to_end import shapes
 from tests.end_to_end.browser import logged_in
 from tests.end_to_end.drill import known, visionloop
 from tests.end_to_end.loop import DAGS, Loop, command_line
+from tests.promql import PROMETHEUS_OWN, expressions, metrics
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -148,6 +150,29 @@ def test_a_killed_step_and_a_killed_scheduler_change_nothing_in_the_result(loop)
 def is_main(process: psutil.Process) -> bool:
     """The process that the supervisor started, not one of its workers."""
     return "supervisord" in command_line(process.parent())
+
+
+def scraped(loop):
+    """Each sample of /metrics: its name, labels and value."""
+    lines = httpx.get(f"{loop.stack.url('monitoring')}/metrics").text.splitlines()
+    found = [re.fullmatch(r"(\w+)(?:{(.*)})? (\S+)", line) for line in lines if not line.startswith("#")]
+    return [(one[1], dict(re.findall(r'(\w+)="([^"]*)"', one[2] or "")), float(one[3])) for one in found]
+
+
+def test_prometheus_finds_each_number_that_a_rule_or_a_panel_asks_for(loop):
+    asked = {name for text in expressions().values() for name in metrics(text)} - PROMETHEUS_OWN
+    oldest = {f"visionloop_{name}_timestamp_seconds" for name in ("alerts_oldest_waiting", "source_oldest_pending")}
+    asked -= oldest  # there only while something waits
+    champion = ("visionloop_model_champion_version", {"model": "shapes"}, float(Lineage().champion("shapes").version))
+    loop.until(lambda: champion in scraped(loop), "a look at the store, which comes every half minute", 90)
+    found = scraped(loop)
+    assert asked - {name for name, *_ in found} == set()
+    healthy = {labels["component"]: value for name, labels, value in found if name == "visionloop_airflow_component_healthy"}
+    assert healthy == dict.fromkeys(("metadatabase", "scheduler", "triggerer", "dag_processor"), 1)
+    ends = [labels for name, labels, _ in found if name == "airflow_dagrun_last_end_timestamp_seconds"]
+    assert {"dag_id": "labels__shapes", "state": "failed"} in ends
+    assert {"dag_id": "model__shapes", "state": "success"} in ends
+    assert ("visionloop_statsd_lines_dropped_total", {}, 0.0) in found
 
 
 def test_after_a_power_cut_the_loop_ends_as_if_nothing_had_happened(loop):

@@ -107,6 +107,12 @@ def test_polygon_is_read_with_holes_and_parts_and_flat() -> None:
     assert [None if one is None else shapely.area(one) for one in made] == [96, None, 150, 8]
 
 
+def test_polygon_with_a_number_that_is_none_is_read_beside_others() -> None:
+    made = drawn({"rings": [[[0, 0], [4, float("nan")], [0, 4]]]}, {"flat": [[0, 0, 4, 0, 0, 4]]}, {"rings": [SQUARE], "size": 3})
+    assert [shapely.is_valid(one) for one in made] == [False, True, True]
+    assert shapely.area(made[1:]).tolist() == [8, 100]
+
+
 @pytest.mark.parametrize(
     ("shape", "is_broken"),
     [

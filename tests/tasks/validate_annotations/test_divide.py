@@ -17,6 +17,7 @@ from include.artifacts.tables import ANNOTATIONS, IMAGES
 from include.checks.asking import CheckCrashed, Suites
 from include.definitions.suites import RuleInUse
 from include.errors import ConfigError
+from tasks.validate_annotations import spill
 from tasks.validate_annotations.batch import Parent
 from tasks.validate_annotations.config import ValidateAnnotations
 from tasks.validate_annotations.pictures import Picture
@@ -381,7 +382,7 @@ def test_batch_is_compared_with_its_parent(suites: Suites) -> None:
     ]
 
 
-def test_batch_read_in_one_part_or_in_many_is_divided_alike(suites: Suites) -> None:
+def test_batch_read_in_one_part_or_in_many_is_divided_alike(suites: Suites, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Path(tempfile.mkdtemp(dir=suites.folder))
     make(folder, 3000, at_once=3000)
     images, annotations = pq.read_table(folder / "images.parquet"), pq.read_table(folder / "annotations.parquet")
@@ -392,7 +393,8 @@ def test_batch_read_in_one_part_or_in_many_is_divided_alike(suites: Suites) -> N
         rules={**OFF, "box_inside_image": {"action": "repair"}},
     )
     found = []
-    for number, at_once in enumerate((3000, 1100)):
+    for number, (at_once, laid_aside_at_once) in enumerate(((3000, 3000), (1100, 800))):
+        monkeypatch.setattr(spill, "RECORDS_AT_ONCE", laid_aside_at_once)
         asked = Suites(folder / f"gx{number}", "b1", datetime(2026, 1, 1, tzinfo=UTC))
         (into := folder / f"divided{number}").mkdir()
         divided = divide(images, parts_of_table(annotations, ANNOTATIONS, at_once), None, config, asked.broken, into)

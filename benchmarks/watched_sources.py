@@ -1,0 +1,144 @@
+"""Claim: one triggerer watches 200 sources with a quarter of a core and less than 200 MB more than it needs to watch none.
+
+How: a real embedded stack; the triggerer's processes (user and system time of 2 minutes, and their memory, shared pages counted
+once) with no source, with 200 sources of kind coco at the default `poll_every_s` of 60, each a prefix of the S3 server with a
+delivery that is taken in, and with the peer: 200 stock AssetWatchers (FileDeleteTrigger) that look at the same pace whether a
+local file is there. The triggerer is started anew for each.
+
+    .venv/cli/bin/python -m benchmarks.watched_sources
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+
+from cli import services, stack
+from cli.home import ROOT, Home, Stack, client_environment
+from include.artifacts import Delivery, LabelBatch
+from include.labelling.items import Item
+from include.labelling.sources import open_source
+from include.storage import Store, open_store
+from tests.cli.cards import X, made
+
+SOURCES = 200
+POLL_S = 60
+MEASURED_S, SETTLING_S, WITHIN_S = 120.0, 70.0, 300
+CPU_BOUND, MEMORY_BOUND_MB = 0.25, 200.0
+SOURCE = "owner: us\nkind: coco\nprefix: inbox/s{0}\n"
+
+
+def take_in(store: Store, source: str) -> None:
+    """A delivery, and the card of the batch that has it: so there is nothing to do."""
+    store.write(f"inbox/{source}/d/annotations.json", b"{}")
+
+    async def listed() -> list[Item]:
+        connector = open_source(store, source, "coco", f"inbox/{source}", None, None)
+        return [item async for item in connector.items(None)]
+
+    deliveries = [
+        Delivery(item=item.id, name=item.called, revision=item.revision, state=item.state, updated_at=item.updated_at, original=X)
+        for item in asyncio.run(listed())
+    ]
+    assert len(deliveries) == 1
+    batch = LabelBatch(
+        made_by=made("ingest_labels"), inputs={}, config={}, source=source, batch_id="0" * 16, deliveries=tuple(deliveries),
+        images_table=X, annotations_table=X, images=1, annotations=0,
+    )  # fmt: skip
+    store.write(f"labels/{source}/batches/{batch.batch_id}.json", batch.to_bytes())
+
+
+def triggerer(home: Home) -> list[psutil.Process]:
+    """Its processes, the first one first."""
+    found = [one for one in stack.leftovers(home) if "triggerer" in " ".join(one.cmdline())]
+    return sorted(found, key=lambda one: one.create_time())
+
+
+def watching(running: Stack) -> float:
+    """Triggers that run, as the triggerer tells by StatsD."""
+    lines = httpx.get(f"{running.url('monitoring')}/metrics", timeout=10).text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("airflow_triggers_running{"))
+
+
+def start_anew(home: Home, running: Stack, expected: int) -> None:
+    """End the triggerer (the supervisor starts another) and wait until it has its triggers."""
+    ended = triggerer(home)
+    for process in ended:
+        process.kill()
+    psutil.wait_procs(ended, timeout=10)
+    deadline = time.monotonic() + WITHIN_S
+    time.sleep(20)  # it is back, and its last word is not the old one's
+    while (now := watching(running)) != expected:
+        if time.monotonic() > deadline:
+            sys.exit(f"{now:.0f} of {expected} triggers after {WITHIN_S} s")
+        time.sleep(2)
+    time.sleep(SETTLING_S)
+
+
+def measure(home: Home, running: Stack, expected: int) -> tuple[float, float]:
+    """Share of a core, and MB."""
+    start_anew(home, running, expected)
+    processes = triggerer(home)
+
+    def cpu_s() -> float:
+        return sum(sum(one.cpu_times()[:2]) for one in processes)
+
+    before, began = cpu_s(), time.monotonic()
+    time.sleep(MEASURED_S)
+    share = (cpu_s() - before) / (time.monotonic() - began)
+    return share, sum(one.memory_full_info().pss for one in processes) / 1e6
+
+
+def phases(home: Home, folder: Path) -> dict[str, tuple[float, float]]:
+    """None, ours, the peer's: the DAG files and definitions of each, written and removed while the stack runs."""
+    dags, sources = folder / "dags", folder / "definitions" / "sources"
+    running = stack.up(home)
+    os.environ.update(client_environment(home, running))
+    found = {"no source": measure(home, running, 0)}
+    store = open_store("s3://visionloop")
+    for number in range(SOURCES):
+        take_in(store, f"s{number}")
+        (sources / f"s{number}.yaml").write_text(SOURCE.format(number))
+    shutil.copy(ROOT / "dags" / "labels.py", dags)
+    found[f"{SOURCES} sources"] = measure(home, running, SOURCES)
+    (dags / "labels.py").unlink()
+    shutil.copy(ROOT / "benchmarks" / "watched_dags" / "stock.py", dags)
+    found[f"{SOURCES} stock watchers of a file (peer)"] = measure(home, running, SOURCES)
+    return found
+
+
+def main() -> None:
+    """The table; exit 1 if a bound is missed."""
+    ours = services.airflow_environment
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for part in ("dags", "definitions/sources"):
+            (folder / part).mkdir(parents=True)
+        os.environ["VISIONLOOP_DEFINITIONS"] = str(folder / "definitions")
+        settings = {"AIRFLOW__CORE__DAGS_FOLDER": str(folder / "dags"), "BENCHMARK_SOURCES": str(SOURCES)}
+        settings |= {"BENCHMARK_POLL_S": str(POLL_S), "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "10"}
+        services.airflow_environment = lambda *where: ours(*where) | settings
+        home = Home(folder / "home")
+        try:
+            found = phases(home, folder)
+        finally:
+            stack.down(home)
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; the triggerer's processes, over {MEASURED_S:.0f} s")
+    for what, (share, memory_mb) in found.items():
+        print(f"{what:<40}{share:>7.1%} of a core{memory_mb:>8.0f} MB")
+    none, many, _ = found.values()
+    print(f"for {SOURCES} sources: {many[0] - none[0]:.1%} of a core (bound {CPU_BOUND:.0%}), ", end="")
+    print(f"{many[1] - none[1]:.0f} MB (bound {MEMORY_BOUND_MB:.0f})")
+    sys.exit(many[0] - none[0] > CPU_BOUND or many[1] - none[1] > MEMORY_BOUND_MB)
+
+
+if __name__ == "__main__":
+    main()

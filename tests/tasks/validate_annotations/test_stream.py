@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.validate_annotations import spill
+from tasks.validate_annotations.spill import Buckets
+from tasks.validate_annotations.stream import Writer, ahead
+
+SCHEMA = pa.schema([("key", pa.string()), ("rule", pa.string())])
+ROWS = pa.table({"key": ["a", None], "rule": ["r", "r"]}, schema=SCHEMA)
+
+
+def test_next_part_is_made_while_one_is_used() -> None:
+    asked = threading.Event()
+
+    def parts() -> Iterator[int]:
+        yield 1
+        asked.set()
+        yield 2
+
+    coming = ahead(parts())
+    assert next(coming) == 1
+    assert asked.wait(10)  # nobody has asked for it yet
+    assert list(coming) == [2]
+
+
+def test_what_a_part_raises_is_raised_in_its_turn() -> None:
+    def parts() -> Iterator[int]:
+        yield 1
+        raise ValueError("damaged")
+
+    coming = ahead(parts())
+    assert next(coming) == 1
+    with pytest.raises(ValueError, match="damaged"):
+        next(coming)
+
+
+def test_numbers_that_overflow_beside_are_treated_as_before() -> None:
+    def parts() -> Iterator[float]:
+        yield float(np.float64(1e308) * 10)
+
+    with np.errstate(over="ignore"):  # else a warning, which is an error here
+        assert list(ahead(parts())) == [float("inf")]
+
+
+def test_file_has_all_parts_in_order(tmp_path: Path) -> None:
+    with Writer(tmp_path / "w.parquet", SCHEMA) as file:
+        for _ in range(3):
+            file.add(ROWS)
+        file.add(ROWS.slice(0, 0))
+    assert file.rows == 6
+    assert pq.read_table(tmp_path / "w.parquet").equals(pa.concat_tables([ROWS] * 3))
+
+
+def written(path: Path, *tables: pa.Table, error: Exception | None = None) -> None:
+    with Writer(path, SCHEMA) as file:
+        for one in tables:
+            file.add(one)
+        if error:
+            raise error
+
+
+WRONG = pa.table({"other": [1]})
+
+
+@pytest.mark.parametrize("tables", [[WRONG], [WRONG, ROWS], [ROWS, WRONG]], ids=["only part", "first part", "last part"])
+def test_part_that_cannot_be_written_is_an_error(tmp_path: Path, tables: list[pa.Table]) -> None:
+    with pytest.raises(ValueError, match="schema"):
+        written(tmp_path / "w.parquet", *tables)
+
+
+def test_error_of_the_block_is_not_hidden_by_one_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="mine"):
+        written(tmp_path / "w.parquet", WRONG, error=KeyError("mine"))
+
+
+@pytest.mark.parametrize("at_once", [100, 3], ids=["in memory", "on disk"])
+def test_records_with_the_same_key_are_together_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(spill, "RECORDS_AT_ONCE", at_once)
+    buckets = Buckets(tmp_path / "b", [("row", "i8"), ("key", "i8")], 10)
+    keys = np.array([5, 6, 5, 7, 6, 5, 8, 9, 5, 6])
+    for some in (slice(0, 4), slice(4, 10)):
+        buckets.add(keys[some], {"row": np.arange(10)[some], "key": keys[some]})
+    found = [one.tolist() for one in buckets.each()]
+    assert [one.tolist() for one in buckets.each()] == found  # as often as one likes
+    assert len(found) == {100: 1, 3: 4}[at_once]
+    assert sorted(row for one in found for row, _ in one) == list(range(10))
+    for key in set(keys.tolist()):
+        (rows,) = [rows for one in found if (rows := [row for row, other in one if other == key])]
+        assert rows == np.flatnonzero(keys == key).tolist()

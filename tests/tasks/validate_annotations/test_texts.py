@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.validate_annotations.texts import Places, identities
+
+awkward = st.text(alphabet="ab0\x00é", max_size=20)
+
+
+def of(*texts: str, chunks: int = 1) -> list[tuple[int, int]]:
+    some = pa.chunked_array([pa.array(texts[at::chunks], pa.string()) for at in range(chunks)], pa.string())
+    one, other = identities(some)
+    return list(zip(one.tolist(), other.tolist(), strict=True))
+
+
+@given(st.lists(awkward, max_size=12))
+def test_texts_have_one_identity_if_and_only_if_they_are_the_same(texts: list[str]) -> None:
+    found = of(*texts)
+    assert [[one == other for other in texts] for one in texts] == [[one == other for other in found] for one in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "beside"),
+    [("7", "a" * 17), ("a" * 17, "7"), ("7\0", "7"), ("a" * 16, "a" * 40), ("", "7")],
+    ids=["short", "long", "ends in NUL", "as long as may be", "empty"],
+)
+def test_identity_does_not_depend_on_what_is_beside_it(text: str, beside: str) -> None:
+    assert of(text)[0] == of(beside, text)[1] == of(text, beside, beside, text, chunks=2)[0]
+
+
+def test_digits_are_their_own_identity() -> None:
+    assert of("42") == [(ord("4") | ord("2") << 8, 0)]
+
+
+def test_place_of_a_key_is_its_row() -> None:
+    places = Places(pa.chunked_array([["b", "a"], ["c"]]))
+    assert places.of(pa.chunked_array([["c", None], ["b", "d"]])).tolist() == [2, -1, 0, -1]
+
+
+def test_key_of_two_images_is_refused() -> None:
+    with pytest.raises(ValueError, match="two images of the batch have the same image_key"):
+        Places(pa.chunked_array([["a", "b", "a"]]))
