@@ -9,7 +9,7 @@ import httpx
 
 from cli.doctor import clock
 from cli.doctor.finding import Finding, fail, ok, warn
-from cli.home import ROOT
+from cli.home import ROOT, Home
 from cli.place import Place
 
 PATIENCE_S = 20.0
@@ -99,3 +99,23 @@ def _import_errors(client: httpx.Client) -> list[Finding]:
     return [
         fail("DAGs", f"{len(errors)} do not load: {said}{rest}", "mend the file that is named; it is read again within a minute")
     ]
+
+
+def monitoring(place: Place) -> list[Finding]:
+    """The embedded stack's; the team's is a container."""
+    if place.is_team:
+        return []
+    url = f"http://127.0.0.1:{Home(place.folder).stack().ports.get('monitoring', 0)}/healthz"
+    try:
+        answer = httpx.get(url, timeout=PATIENCE_S)
+    except httpx.HTTPError as error:
+        return [
+            fail(
+                "monitoring",
+                f"{url} does not answer ({error})",
+                f"start it (`{place.up}`): others learn from it that Airflow is down",
+            )
+        ]
+    if answer.is_error:
+        return [fail("monitoring", f"{url} answers {answer.status_code}: {answer.text[:200]}", "see monitoring.log of the stack")]
+    return [ok("monitoring", f"{url} answers")]

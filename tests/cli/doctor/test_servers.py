@@ -3,7 +3,7 @@
 import pytest
 
 from cli.doctor import servers
-from cli.home import free_ports
+from cli.home import Home, Stack, free_ports
 from tests.cli.doctor.conftest import serving, states
 
 HEALTHY = {part: {"status": "healthy"} for part in servers.PARTS}
@@ -74,3 +74,13 @@ def test_something_else_on_the_port_is_not_taken_for_airflow(place):
     with serving({}) as url:
         (found,) = servers.airflow(place(airflow_url=url))
     assert found.state == "fail"
+
+
+def test_monitoring_that_is_off_is_named(place, tmp_path):
+    def started(port):
+        Home(tmp_path).save(Stack(ports={"monitoring": port}))
+        return place()
+
+    with serving({("GET", "/healthz"): (200, "ok")}) as url:
+        assert states(servers.monitoring(started(int(url.rpartition(":")[2])))) == {"monitoring": "ok"}
+    assert states(servers.monitoring(started(free_ports(1)[0]))) == {"monitoring": "fail"}
