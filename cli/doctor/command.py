@@ -16,8 +16,8 @@ from cli.place import Place, chosen
 
 Check = Callable[[Place], list[Finding]]
 CHECKS: Sequence[Check] = (
-    store.check, servers.mlflow, servers.airflow, servers.monitoring, airflow_inside.check, definitions.parse, definitions.services,
-    engine.check, containers.check, packages.check, room.disk, room.memory, room.ports, room.leftovers,
+    store.check, servers.mlflow, servers.airflow, servers.monitoring, airflow_inside.check, definitions.parse,
+    definitions.services, engine.check, containers.check, packages.check, room.disk, room.memory, room.ports, room.leftovers,
 )  # fmt: skip
 SEEN_BY_CLIENTS = ("VISIONLOOP_STORE", "AWS_", "MLFLOW_TRACKING_")
 

@@ -113,7 +113,7 @@ def monitoring(place: Place) -> list[Finding]:
             fail(
                 "monitoring",
                 f"{url} does not answer ({error})",
-                f"start it (`{place.up}`): others learn from it that Airflow is down",
+                f"start it (`{place.up}`): it tells when Airflow is down",
             )
         ]
     if answer.is_error:
