@@ -57,9 +57,7 @@ def backup(which: str | None, to: Path | None, *, with_content: bool) -> Path:
             made = _write(place, reach.databases(place), reach.store_of(place), aside, with_content)
         aside.rename(folder)
     except OSError as error:
-        raise StackError(
-            f"{aside}: {error.strerror or error}; no backup was made. Make room, or name another folder"
-        ) from None
+        raise StackError(f"{aside}: {error.strerror or error}; no backup was made. Make room, or name another folder") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)  # where it was not renamed
     size = sum(path.stat().st_size for path in folder.iterdir())

@@ -23,6 +23,7 @@ from include.storage import Store, open_store
 STORES = ("s3", "s3-seaweedfs")
 NEEDED = ("postgres", *STORES)
 READY_WITHIN_S, PROBED_S = 120, 5.0
+TRIED = "runs/visionloop-doctor/restore.json"  # which backups leave out
 # of images/airflow/bootstrap.py, which makes it where it is missing: on a new volume
 MAKE_BUCKET = "import bootstrap; bootstrap.patiently(bootstrap.make_bucket, 'the S3 server')"
 
@@ -47,11 +48,16 @@ def databases(place: Place) -> Databases:
     return Postgres(command, password=place.settings.get("VISIONLOOP_POSTGRES_PASSWORD", ""))
 
 
+def _probe(url: str) -> None:
+    """Raises BaseError where the bucket cannot be listed."""
+    next(iter(open_store(url, within_s=PROBED_S).list("runs")), None)
+
+
 def store_of(place: Place) -> Store:
     """Raises StackError where it does not answer, or does not let us in: within seconds, not after minutes of patience."""
     url = place.settings["VISIONLOOP_STORE"]
     try:
-        open_store(url, within_s=PROBED_S).exists("runs")
+        _probe(url)
     except BaseError as error:
         said = str(error).splitlines()[0][:200]
         raise StackError(f"{url} does not answer as it should ({said}): `./visionloop doctor` says what to do") from None
@@ -98,6 +104,18 @@ def _start_servers(place: Place) -> None:
     compose_app.compose("run", "--rm", "--no-deps", "-T", "airflow-init", "python", "-c", MAKE_BUCKET)
 
 
+def _keeps_objects() -> bool:
+    """The bucket of a new disk is made some time after the server answers; old objects are found later still."""
+    store = open_store(os.environ["VISIONLOOP_STORE"], within_s=PROBED_S)
+    try:
+        store.write(TRIED, b"{}")
+        store.read(TRIED)
+        store.delete(TRIED)
+    except (BaseError, FileNotFoundError):
+        return False
+    return True
+
+
 @contextmanager
 def _seaweedfs_alone(home: Home) -> Iterator[None]:
     """The embedded stack's S3 server, without the rest."""
@@ -107,7 +125,7 @@ def _seaweedfs_alone(home: Home) -> Iterator[None]:
         server = subprocess.Popen(service.command, stdout=log, stderr=log, env=os.environ | service.environment)
         try:
             started = time.monotonic()
-            while not answers(str(service.ready)):
+            while not (answers(str(service.ready)) and _keeps_objects()):
                 if server.poll() is not None or time.monotonic() - started > READY_WITHIN_S:
                     raise StackError(f"the S3 server does not come up; its log: {home.logs / 's3.log'}")
                 time.sleep(0.2)

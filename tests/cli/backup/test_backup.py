@@ -15,7 +15,7 @@ import pytest
 
 from cli.backup import command, manifest, objects, reach
 from cli.backup.command import backup, restore
-from cli.home import ROOT, Home, Stack, StackError, choose_ports
+from cli.home import ROOT, Home, Stack, StackError, choose_ports, is_free
 from include.storage import open_store
 
 CARDS = {
@@ -285,3 +285,21 @@ def test_a_store_that_does_not_answer_is_said(home, tmp_path, monkeypatch):
     with pytest.raises(StackError, match="s3://visionloop does not answer"):
         backup(None, tmp_path / "b", with_content=False)
     assert not (tmp_path / "b.part").exists()
+
+
+@pytest.mark.integration
+def test_the_embedded_s3_server_is_started_for_it_and_ended(home, tmp_path, monkeypatch):
+    """Of a stack that is stopped, and whose disk is lost in between."""
+    monkeypatch.setenv("VISIONLOOP_STORE", "s3://visionloop")
+    place = reach.place_of("embedded")
+    with reach.reachable(place, start=True):
+        for key, data in (CARDS | CONTENT | PASSING).items():
+            the_store().write(key, data)
+    folder = backup(None, tmp_path / "b", with_content=True)
+    shutil.rmtree(home.path / "s3")
+    shutil.rmtree(home.airflow)
+    (home.path / "mlflow.db").unlink()
+    restore(None, folder, force=False, yes=True)
+    with reach.reachable(place, start=True):
+        assert state(home) == (["run", "run"], CARDS | CONTENT)
+    assert is_free(home.stack().ports["s3"])
