@@ -2,8 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 ENVIRONMENTS := airflow data torch mlflow cli
-# Where a machine forbids it, every process would compile all that it imports: Airflow and Great Expectations take 5 s longer each
-unexport PYTHONDONTWRITEBYTECODE
 SOURCES := plugins dags include tasks cli images benchmarks tests
 
 .DEFAULT_GOAL := check
