@@ -77,11 +77,6 @@ class AirflowApi:
         body = {"dag_run_id": run_id, "only_failed": True, "dry_run": False, "reset_dag_runs": True}
         self._ask("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
 
-    def make_pool(self, name: str, slots: int) -> None:
-        """Unless there is one, which stays as it is."""
-        if self.client.get(f"/pools/{name}").status_code == 404:
-            self._ask("POST", "/pools", json={"name": name, "slots": slots})
-
     def tasks(self, dag_id: str, run_id: str) -> list[TaskState]:
         found = self._ask("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
         return [

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import httpx
 import psutil
 
-from cli.airflow_api import AirflowApi
 from cli.containers import end_containers
 from cli.home import Home, Stack, StackError, choose_ports, client_environment, say
 from cli.services import MARK, Service, airflow_environment, all_services, supervisor_config
@@ -106,8 +105,6 @@ def up(home: Home) -> Stack:
             )
             time.sleep(0.5)  # the daemon writes its pid file after it has left us
     wait_until_ready(home, stack)
-    if os.environ.get("VISIONLOOP_RUNTIME") == "docker":  # its containers share the GPUs by this pool
-        AirflowApi(stack).make_pool("gpu", slots=int(os.environ.get("VISIONLOOP_GPUS") or 1))
     return stack
 
 

@@ -11,7 +11,7 @@ steps_of() { grep -l "^image = \"$1\"" tasks/*/step.toml | xargs -n1 dirname; }
 # shellcheck disable=SC2046
 {
     # what they import of include is checked once, where its packages are
-    check airflow --follow-imports silent plugins dags images/airflow/*.py include/monitoring
+    check airflow --follow-imports silent plugins dags include/monitoring images/airflow/*.py
     check data include/artifacts include/checks include/definitions include/formats include/labelling include/spot_checks include/step include/storage include/versions include/*.py $(steps_of data)
     check torch --follow-imports silent include/detector $(steps_of torch)
     check cli --follow-imports silent cli images/*.py

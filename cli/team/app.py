@@ -150,7 +150,7 @@ def down() -> None:
     """Stop everything, running steps too. Data stays, in volumes."""
     project = dotenv.read(dotenv.path())["COMPOSE_PROJECT_NAME"]
     compose("stop")
-    steps = machine.docker("ps", "--all", "--quiet", "--filter", f"label=visionloop.home=/var/lib/{project}").split()
+    steps = machine.docker("ps", "--all", "--quiet", "--filter", f"label=visionloop.home=/var/lib/visionloop/{project}").split()
     if steps:
         machine.docker("rm", "--force", "--volumes", *steps)
     compose("down", "--remove-orphans")

@@ -67,7 +67,7 @@ def check_memory(total_bytes: int) -> None:
     if total_bytes < MIN_MEMORY_GB * GB:
         raise StackError(
             f"the Docker engine has {total_bytes / GB:.1f} GB of memory, the stack needs {MIN_MEMORY_GB} and its steps what "
-            "their step.toml says: use a larger machine (Docker Desktop: Settings, Resources), or the embedded stack (`make demo`)"
+            "their step.toml says: use a larger machine (Docker Desktop: Settings, Resources), or the embedded stack (make demo)"
         )
 
 

@@ -1,4 +1,4 @@
-"""The team's stack before its first start, and after every upgrade: database, bucket, pools, roles, the first admin.
+"""The team's stack before its first start, and after every upgrade: database, bucket, roles, the first admin.
 
     python bootstrap.py      in Airflow's image (the service airflow-init); safe to repeat
 
@@ -56,7 +56,7 @@ def reach_database() -> str | None:
     try:
         psycopg2.connect(database_url(), connect_timeout=5).close()
     except psycopg2.OperationalError as error:
-        said = " ".join(str(error).split())
+        said = " ".join(str(error).rpartition("FATAL:")[2].split())
         if "password authentication failed" in said:
             give_up(
                 "PostgreSQL refuses VISIONLOOP_POSTGRES_PASSWORD of .env. Its volume keeps the password that it was made with: "
@@ -132,21 +132,11 @@ def make_admin(manager: FabAirflowSecurityManagerOverride) -> None:
         give_up("the user admin could not be made; Airflow's own words are above")
 
 
-def make_pools() -> None:
-    """`gpu`: one slot for each GPU that steps may use."""
-    from airflow.models.pool import Pool
-
-    Pool.create_or_update_pool(
-        "gpu", slots=int(os.environ.get("VISIONLOOP_GPUS") or 1), description="GPUs of the engine", include_deferred=False
-    )
-
-
 def main() -> None:
     patiently(reach_database, "PostgreSQL")
     patiently(make_bucket, "the S3 server")
     say("migrating Airflow's database")
     migrate()
-    make_pools()
     make_roles_and_admin()
     say("ready")
 

@@ -14,6 +14,7 @@ from typing import Any
 from cli.airflow_api import AirflowApi
 from cli.home import ROOT, Home, Stack, client_environment, free_ports
 from cli.team import dotenv
+from images import build
 from tests.end_to_end.loop import DAGS, Loop, write_definitions
 
 LOCAL_BASE = "visionloop-base:bookworm"  # .ci/docker-engine.sh makes it
@@ -30,6 +31,7 @@ def build_servers() -> None:
     base = os.environ.get("BASE_IMAGE") or LOCAL_BASE
     words = [os.environ.get("DOCKER", "/usr/bin/docker"), "build", "--network", "host", "--build-arg", f"BASE_IMAGE={base}"]
     words += ["-t", SERVERS, "-f", "tests/compose/Dockerfile", "."]
+    build.copy_certificates()
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
 
@@ -102,7 +104,7 @@ class Team(Loop):
 
     def steps(self) -> list[str]:
         """Ids of this stack's step containers."""
-        chosen = ["--filter", f"label=visionloop.home=/var/lib/{self.project}"]
+        chosen = ["--filter", f"label=visionloop.home=/var/lib/visionloop/{self.project}"]
         return docker("ps", "--all", "--quiet", "--no-trunc", *chosen).stdout.split()
 
     def container(self, service: str) -> dict[str, Any]:

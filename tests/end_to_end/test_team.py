@@ -42,7 +42,7 @@ def room(engine):
 
 @pytest.fixture(scope="module")
 def team(room):
-    team = Team(epochs=25, VISIONLOOP_ALERT_URLS=room.url)
+    team = Team(epochs=8, VISIONLOOP_ALERT_URLS=room.url)
     try:
         team.up()
         yield team
@@ -90,7 +90,7 @@ def test_a_failure_is_told(team, room):
         ),
         (
             {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql+psycopg2://visionloop:{password}@postgres/other"},
-            'PostgreSQL has no such database: FATAL: database "other" does not exist',
+            'PostgreSQL has no such database: database "other" does not exist',
         ),
     ],
     ids=["database password", "bucket key", "database"],

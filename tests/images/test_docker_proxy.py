@@ -76,9 +76,15 @@ def test_a_look_at_the_engine_passes(proxy, path):
 
 
 def test_this_stacks_steps_are_listed_and_no_other_containers(proxy):
-    ours = json.dumps({"label": ["visionloop.step", "visionloop.home=/var/lib/visionloop"]})
+    ours = json.dumps({"label": ["visionloop.step", "visionloop.home=/var/lib/visionloop/visionloop"]})
     assert proxy.get("/v1.41/containers/json", params={"all": 1, "filters": ours}).json() == []
-    for filters in ({}, {"filters": "{}"}, {"filters": json.dumps({"label": ["visionloop.home=/var/lib/visionloop2"]})}):
+    holding_gpus = json.dumps({"label": ["visionloop.gpus"]})
+    assert proxy.get("/v1.41/containers/json", params={"filters": holding_gpus}).json() == []
+    for filters in (
+        {},
+        {"filters": "{}"},
+        {"filters": json.dumps({"label": ["visionloop.home=/var/lib/visionloop/visionloop2"]})},
+    ):
         assert refused(proxy.get("/v1.41/containers/json", params={"all": 1, **filters}))
 
 
