@@ -68,18 +68,24 @@ def watching(running: Stack) -> float:
     return sum(float(line.split()[-1]) for line in lines if line.startswith("airflow_triggers_running{"))
 
 
+def until(running: Stack, expected: int) -> None:
+    """Wait for so many triggers. Exits if they do not come."""
+    deadline = time.monotonic() + WITHIN_S
+    while (now := watching(running)) != expected:
+        if time.monotonic() > deadline:
+            sys.exit(f"{now:.0f} triggers after {WITHIN_S} s, expected {expected}")
+        time.sleep(2)
+
+
 def start_anew(home: Home, running: Stack, expected: int) -> None:
     """End the triggerer (the supervisor starts another) and wait until it has its triggers."""
+    until(running, expected)
     ended = triggerer(home)
     for process in ended:
         process.kill()
     psutil.wait_procs(ended, timeout=10)
-    deadline = time.monotonic() + WITHIN_S
     time.sleep(20)  # it is back, and its last word is not the old one's
-    while (now := watching(running)) != expected:
-        if time.monotonic() > deadline:
-            sys.exit(f"{now:.0f} of {expected} triggers after {WITHIN_S} s")
-        time.sleep(2)
+    until(running, expected)
     time.sleep(SETTLING_S)
 
 
@@ -110,6 +116,7 @@ def phases(home: Home, folder: Path) -> dict[str, tuple[float, float]]:
     shutil.copy(ROOT / "dags" / "labels.py", dags)
     found[f"{SOURCES} sources"] = measure(home, running, SOURCES)
     (dags / "labels.py").unlink()
+    until(running, 0)
     shutil.copy(ROOT / "benchmarks" / "watched_dags" / "stock.py", dags)
     found[f"{SOURCES} stock watchers of a file (peer)"] = measure(home, running, SOURCES)
     return found
