@@ -43,8 +43,9 @@ class Drawn(Sequence[Shape]):
     def _values(self, name: str) -> Iterable[Any]:
         if name not in self.columns:
             return repeat(None)
-        some = self.columns[name][self.start : self.stop]
-        return some.to_pylist() if isinstance(some, pa.Array) else some
+        some: Any = self.columns[name][self.start : self.stop]
+        values: list[Any] = some.to_pylist() if isinstance(some, pa.Array) else some
+        return values
 
 
 def as_columns(labelled: Labelled) -> Columns | None:

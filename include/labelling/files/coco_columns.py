@@ -5,7 +5,7 @@ What any of them says besides is read one by one, by include/labelling/files/coc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -53,7 +53,7 @@ def columns_of(raws: Sequence[msgspec.Raw], classes: dict[str, str], positions: 
     """
     try:
         plain: list[Any] = [_decode(raw) for raw in raws]
-        made = _columns_of_plain
+        made: Callable[..., dict[str, Any]] = _columns_of_plain
     except msgspec.DecodeError:
         plain, made = [annotation_of(raw) for raw in raws], columns_of_any
     strays = max(positions.values(), default=0) + 1
@@ -78,7 +78,7 @@ class _Joined:
     """Texts one after the other, each between `before` and `after`; the n-th begins at `starts[n]`."""
 
     def __init__(self, raws: Sequence[msgspec.Raw], before: bytes = b"", after: bytes = b"") -> None:
-        lengths = np.fromiter(map(len, map(memoryview, raws)), np.int64, len(raws))
+        lengths = np.fromiter((len(memoryview(raw)) for raw in raws), np.int64, len(raws))
         self.starts = np.append(0, np.cumsum(lengths + len(before) + len(after)))
         self.text = b"".join([before, (after + before).join(raws), after])
 
