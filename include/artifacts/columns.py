@@ -16,7 +16,9 @@ NUMBERS = {pa.int64(): np.int64, pa.float64(): np.float64}
 
 
 def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """`values`: of that type, or None."""
+    """`values`: of that type, or None; or an array that can be cast to it."""
+    if isinstance(values, pa.Array):
+        return values if values.type == kind else values.cast(kind)
     count = len(values)
     if kind not in NUMBERS and kind not in (pa.string(), pa.bool_()):
         return pa.array(values, kind)

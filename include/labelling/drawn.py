@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, overload
 
+import pyarrow as pa
+
 from include.labelling.items import Labelled, Shape
 
-Columns = Mapping[str, Sequence[Any]]
+Columns = Mapping[str, Any]  # lists, or arrays of Arrow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,8 +38,14 @@ class Drawn(Sequence[Shape]):
         return tuple(self)[at]
 
     def __iter__(self) -> Iterator[Shape]:
-        some = slice(self.start, self.stop)
-        return map(Shape, *(self.columns[name][some] if name in self.columns else repeat(None) for name in Shape._fields))
+        return map(Shape, *(self._values(name) for name in Shape._fields))
+
+    def _values(self, name: str) -> Iterable[Any]:
+        if name not in self.columns:
+            return repeat(None)
+        some: Any = self.columns[name][self.start : self.stop]
+        values: list[Any] = some.to_pylist() if isinstance(some, pa.Array) else some
+        return values
 
 
 def as_columns(labelled: Labelled) -> Columns | None:

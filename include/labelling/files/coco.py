@@ -11,13 +11,12 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from itertools import accumulate, pairwise
-from operator import itemgetter
 from typing import Any
 
 import msgspec
 
 from include.labelling.drawn import Drawn
-from include.labelling.files.coco_shapes import columns_of
+from include.labelling.files.coco_columns import columns_of
 from include.labelling.files.values import as_id, as_number, as_text, attributes, parsed, path_in_delivery
 from include.labelling.items import Labelled, Picture, Refused
 
@@ -54,14 +53,12 @@ def _read(data: bytes) -> Labelled:
     classes = _class_names(file.categories)
     if not file.annotations:
         return Labelled(data, tuple(Picture(shapes=(), **fields) for fields in pictures))
-    columns = columns_of(file.annotations, classes)
+    columns = columns_of(file.annotations, classes, position_of_id)
     strays = len(pictures)
     positions = [position_of_id.get(image_id, strays) for image_id in columns["image_id"]]
-    ordered = itemgetter(*sorted(range(len(positions)), key=positions.__getitem__), 0)  # of one position alone it gets no tuple
-    by_picture = {name: ordered(values)[:-1] for name, values in columns.items()}
     count = Counter(positions)
     stops = [0, *accumulate(count[position] for position in range(strays + 1))]
-    *drawn, stray = (Drawn(by_picture, start, stop) for start, stop in pairwise(stops))
+    *drawn, stray = (Drawn(columns, start, stop) for start, stop in pairwise(stops))
     return Labelled(data, tuple(Picture(shapes=some, **fields) for fields, some in zip(pictures, drawn, strict=True)), stray)
 
 

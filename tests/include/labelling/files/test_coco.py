@@ -5,12 +5,14 @@ import json
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.labelling.files.coco import read_coco
-from include.labelling.files.coco_shapes import annotation_of, columns_of, columns_of_any
+from include.labelling.files.coco_columns import columns_of
+from include.labelling.files.coco_shapes import annotation_of, columns_of_any
 from include.labelling.files.values import as_id, path_in_delivery
 from include.labelling.items import Labelled, Refused, Shape
 from tests.deliveries import box, coco, image
@@ -66,7 +68,10 @@ def test_every_entry_becomes_one_picture_or_shape_whatever_is_in_it(
 
 
 ring = st.lists(st.sampled_from([0, 1.5, 30.25, 4, 9]), min_size=3, max_size=9)
-segmentations = st.lists(ring, max_size=3) | st.just({"counts": "abc", "size": [48, 64]}) | anything
+pairs = st.lists(st.sampled_from([0, 1.5, 30.25, -4, 9]), min_size=3, max_size=6).map(lambda side: [*side, *side])
+segmentations = (
+    st.lists(pairs, min_size=1, max_size=3) | st.lists(ring, max_size=3) | st.just({"counts": "abc", "size": [48, 64]}) | anything
+)
 sides = st.lists(st.sampled_from([0, 1, 2.5, -3.0, 1e300]), min_size=4, max_size=4)
 like_public = st.fixed_dictionaries(
     {"id": st.integers(-3, 9), "image_id": st.integers(0, 3), "category_id": st.integers(0, 2), "bbox": sides},
@@ -104,13 +109,36 @@ def test_an_annotation_is_read_alike_whatever_is_beside_it(annotations: list[Any
 @settings(deadline=None, max_examples=300)
 @given(st.lists(like_public, min_size=1, max_size=8))
 def test_public_annotations_become_the_columns_that_any_become(annotations: list[Any]) -> None:
-    raws = [msgspec.Raw(json.dumps(one).encode()) for one in annotations]
+    raws = [msgspec.Raw(json.dumps(one, separators=(",", ":")).encode()) for one in annotations]
     classes = {"1": "Tree", "2": "Dead"}
     one_by_one = columns_of_any([annotation_of(raw) for raw in raws], classes)
-    found = columns_of(raws, classes)
-    assert found["raw"] == [json.dumps(one) for one in annotations]
+    found = columns_of(raws, classes, {})
+    assert found["raw"].to_pylist() == [json.dumps(one, separators=(",", ":")) for one in annotations]
     for name, values in one_by_one.items():
-        assert repr(found.get(name, [None] * len(raws))) == repr(values), name
+        mine = found.get(name, [None] * len(raws))
+        assert repr(mine.to_pylist() if isinstance(mine, pa.Array) else mine) == repr(values), name
+
+
+@pytest.mark.parametrize(
+    ("text", "is_polygon"),
+    [("[[1,2,3,4,5,6]]", True), ("[[1,2,3,4,5,6],[1,2,3,4,5,6,7,8]]", True), ("[[1,2,3,4,5,6],[1,2,3,4]]", False),
+     ("[[1,2,3,4,5,6],7]", False), ("[7,[1,2,3,4,5,6]]", False), ("[[1,2,3,4,5,6],[[1,2,3,4,5,6]]]", False),
+     ("[[1,2,3,4,5],[6,1,2,3,4,5,6]]", False), (f"[[1,2,3,4,5,{'9' * 40}]]", False), ("[[],[1,2,3,4,5,6]]", False),
+     ("[[1,2,3,4,5,1e999]]", False), ("[[1,2,3,4,5,null]]", False), ("[]", False), ("[[1,2,3,4,5,6],[]]", False)],
+    ids=["one", "two", "second too short", "number after", "number before", "deep", "odd", "long", "first empty", "1e999",
+         "null", "none", "last empty"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "beside", ["[[0,0,4,0,0,4]]", '{"counts":"' + "a" * 90 + '","size":[48,64]}', None], ids=["ring", "mask", "alone"]
+)
+def test_rings_are_told_from_what_is_beside_them(text: str, is_polygon: bool, beside: str | None) -> None:
+    start = '{"id":1,"image_id":1,"category_id":1,"bbox":[1,2,3,4],"segmentation":'
+    raws = [msgspec.Raw(f"{start}{one}}}".encode()) for one in (beside, text, beside) if one is not None]
+    columns = columns_of(raws, {}, {})
+    geometries = columns["geometry"].to_pylist() if isinstance(columns["geometry"], pa.Array) else columns["geometry"]
+    at = 0 if beside is None else 1
+    assert geometries[at] == (f'{{"flat":{text}}}' if is_polygon else None)
+    assert columns["kind"][at] == ("box" if text == "[]" else "polygon")
 
 
 @settings(deadline=None)
