@@ -1,9 +1,11 @@
-"""The team's stack, its images present: seconds to healthy and to the first finished step; what it holds in memory while idle.
+"""Claim: the team's stack is healthy within two minutes, its images present, and holds less than 4 GB of memory while idle.
 
-    .venv/cli/bin/python benchmarks/team_stack.py      needs a Docker engine and compose; public images replaced as in tests
+How: `visionloop team up` on a real engine, with new volumes and the public images replaced as in tests/compose; seconds until all is
+healthy and the DAGs are there, and from labels that land to the first finished step. Memory is what the engine counts for each
+container, without the page cache, added up after a minute at rest. Grafana is not in it: nothing can stand in for it (its makers ask
+for 512 MB).
 
-Memory is what the engine counts for each container (its pages in use, without the page cache), added up, after a minute at rest.
-Grafana is not in it: there is no package of it to stand in (its own documentation asks for 512 MB).
+    .venv/cli/bin/python -m benchmarks.team_stack
 """
 
 from __future__ import annotations
