@@ -1,9 +1,8 @@
 """Claim: the team's stack is healthy within two minutes, its images present, and holds less than 4 GB of memory while idle.
 
-How: `visionloop team up` on a real engine, with new volumes and the public images replaced as in tests/compose; seconds until all is
-healthy and the DAGs are there, and from labels that land to the first finished step. Memory is what the engine counts for each
-container, without the page cache, added up after a minute at rest. Grafana is not in it: nothing can stand in for it (its makers ask
-for 512 MB).
+How: `visionloop team up` on a real engine, with new volumes and the public images replaced as in tests/compose; seconds until all
+is healthy and the DAGs are there, and from labels that land to the first finished step. Memory is what the engine counts for each
+container, without the page cache, added up after a minute at rest. Grafana is not in it: nothing can stand in for it.
 
     .venv/cli/bin/python -m benchmarks.team_stack
 """
