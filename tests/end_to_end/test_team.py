@@ -145,3 +145,11 @@ def test_down_in_mid_training_leaves_no_container_and_up_goes_on(team):
     assert len(team.decided(len(before) + 1, within_s=600)) == len(before) + 1
     assert team.versions() == ["v1", "v2", "v3"]
     assert team.steps() == []
+
+
+def test_up_with_a_password_that_is_not_the_volumes_ends_with_one_line(team):
+    dotenv.put(team.env_file, {"VISIONLOOP_POSTGRES_PASSWORD": "forgotten"})
+    done = team.visionloop("up")
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1
+    assert last.startswith("visionloop: airflow-init: PostgreSQL refuses VISIONLOOP_POSTGRES_PASSWORD of .env."), done.stderr
