@@ -9,25 +9,12 @@ container, without the page cache, added up after a minute at rest. Grafana is n
 
 from __future__ import annotations
 
-import re
 import time
 
 from tests.end_to_end import shapes
 from tests.end_to_end.team import Team, build_servers, docker
 
-UNITS = {"B": 1e-6, "KiB": 1.024e-3, "MiB": 1.048576, "GiB": 1073.741824}
 REST_S = 60
-
-
-def memory_mb(project: str) -> dict[str, float]:
-    """Of each running container of the stack."""
-    names = docker("ps", "--filter", f"label=com.docker.compose.project={project}", "--format", "{{.Names}}").stdout.split()
-    lines = docker("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *names).stdout.splitlines()
-    found = {}
-    for line in lines:
-        name, number, unit = re.match(r"(\S+) ([\d.]+)([KMG]?i?B)", line).groups()
-        found[name.removeprefix(f"{project}_").removeprefix(f"{project}-").rstrip("_-1")] = float(number) * UNITS[unit]
-    return found
 
 
 def main() -> None:
@@ -41,7 +28,7 @@ def main() -> None:
         team.up()
         print(f"all healthy after {time.monotonic() - started:.0f} s, DAGs there")
         time.sleep(REST_S)
-        used = memory_mb(team.project)
+        used = team.memory_mb()
         print(f"idle: {sum(used.values()):.0f} MB: " + ", ".join(f"{name} {mb:.0f}" for name, mb in sorted(used.items())))
         delivered = time.monotonic()
         shapes.deliver(team.store, "day-1", first_seed=0)

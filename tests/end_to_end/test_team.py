@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 
 import pytest
 
@@ -47,6 +48,13 @@ def team(room):
         yield team
     finally:
         team.close()
+
+
+def test_at_rest_it_holds_less_than_four_gigabytes(team):
+    used = team.memory_mb()
+    sys.stdout.write(f"MB at rest: {sum(used.values()):.0f} of {used}\n")
+    assert {"postgres", "mlflow", "airflow-scheduler"} <= used.keys()
+    assert sum(used.values()) < 3400  # and Grafana, for which nothing stands in: 512
 
 
 def test_labels_that_land_become_a_champion(team):
