@@ -23,7 +23,8 @@ def main() -> None:
     try:
         team.visionloop("up")  # builds what is missing
         team.visionloop("down")
-        docker("volume", "prune", "--force", "--filter", f"label=com.docker.compose.project={team.project}")
+        mine = f"label=com.docker.compose.project={team.project}"
+        docker("volume", "rm", *docker("volume", "ls", "--quiet", "--filter", mine).stdout.split())
         started = time.monotonic()
         team.up()
         print(f"all healthy after {time.monotonic() - started:.0f} s, DAGs there")
