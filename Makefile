@@ -5,7 +5,7 @@ ENVIRONMENTS := airflow data torch mlflow cli
 SOURCES := plugins dags include tasks cli images benchmarks tests
 
 .DEFAULT_GOAL := check
-.PHONY: check help demo up down setup setup-dev lint test images lock
+.PHONY: check help demo up down backup restore setup setup-dev lint test images lock
 
 check: lint test  ## lint and test (what CI runs)
 
@@ -28,6 +28,12 @@ up:  ## start the team's stack in docker compose, and wait until it is healthy: 
 
 down:  ## stop it; data stays in its volumes (the embedded stack of `make demo`: ./visionloop down)
 	@./visionloop team down
+
+backup:  ## copy the stack's databases, cards and ledgers into backups/, while it runs: docs/backup.md
+	@./visionloop backup $(TO)
+
+restore:  ## put BACKUP=backups/… into a stopped stack (FORCE=1: into one that is not empty)
+	@./visionloop restore $(BACKUP) $(if $(FORCE),--force)
 
 images:  ## build the step images for VISIONLOOP_RUNTIME=docker (BASE_IMAGE=… to build on another base)
 	@$(PYTHON) images/build.py

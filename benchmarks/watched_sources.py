@@ -31,7 +31,7 @@ from tests.cli.cards import X, made
 
 SOURCES = 200
 POLL_S = 60
-MEASURED_S, SETTLING_S, WITHIN_S = 120.0, 70.0, 300
+MEASURED_S, SETTLING_S, WITHIN_S = 120.0, 40.0, 300
 CPU_BOUND, MEMORY_BOUND_MB = 0.25, 200.0
 SOURCE = "owner: us\nkind: coco\nprefix: inbox/s{0}\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import httpx
@@ -47,6 +48,53 @@ def status() -> None:
     home = Home()
     if not stacks.show_status(home):
         raise typer.Exit(1)
+
+
+@app.command()
+def doctor(
+    team: Annotated[bool, typer.Option("--team", help="look at the stack of docker compose")] = False,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="look at the embedded one (default: at the one that is here)")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="for scripts")] = False,
+) -> None:
+    """What is wrong with the running stack, and what to do about it. Exit code 1 if something fails."""
+    from cli.doctor.command import doctor as examine
+
+    if not examine(which(team, embedded), as_json=json):
+        raise typer.Exit(1)
+
+
+@app.command()
+def backup(
+    to: Annotated[Path | None, typer.Argument(help="folder to make (default: backups/visionloop-<time>)")] = None,
+    with_content: Annotated[bool, typer.Option("--with-content", help="images, weights, logs, deliveries, too")] = False,
+    team: Annotated[bool, typer.Option("--team", help="the stack of docker compose")] = False,
+    embedded: Annotated[bool, typer.Option("--embedded", help="the embedded one")] = False,
+) -> None:
+    """Copy the databases, and the store's cards and ledgers, while everything runs: docs/backup.md."""
+    from cli.backup.command import backup as make
+
+    make(which(team, embedded), to, with_content=with_content)
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="of a backup")],
+    force: Annotated[bool, typer.Option("--force", help="into a stack that is not empty")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    team: Annotated[bool, typer.Option("--team", help="the stack of docker compose")] = False,
+    embedded: Annotated[bool, typer.Option("--embedded", help="the embedded one")] = False,
+) -> None:
+    """Put a backup into a stack that is stopped; says first what it will do."""
+    from cli.backup.command import restore as put_back
+
+    put_back(which(team, embedded), folder, force=force, yes=yes)
+
+
+def which(team: bool, embedded: bool) -> str | None:
+    """Of the two kinds of stack; None: the one that is here."""
+    return "team" if team else "embedded" if embedded else None
 
 
 @app.command()

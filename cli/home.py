@@ -20,6 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 # What people type into a browser or a client; the rest take any free port.
 PREFERRED_PORTS = {"airflow": 8080, "mlflow": 5000, "s3": 8333}
+# Users of the embedded stack, and their grade in Airflow's simple login: docs/roles.md
+GRADES = {"admin": "admin", "operator": "user", "viewer": "viewer"}
 INNER_PORTS = ("monitoring", "statsd", "s3_grpc", "master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc")
 
 
@@ -32,7 +34,8 @@ class Stack:
     """What stack.json holds: made on the first start, kept for all later ones."""
 
     ports: dict[str, int] = field(default_factory=dict)
-    password: str = field(default_factory=lambda: secrets.token_urlsafe(9))
+    password: str = field(default_factory=lambda: secrets.token_urlsafe(9))  # the admin's
+    others: dict[str, str] = field(default_factory=lambda: {name: secrets.token_urlsafe(9) for name in GRADES if name != "admin"})
     s3_access_key: str = "visionloop"
     s3_secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     jwt_secret: str = field(default_factory=lambda: secrets.token_urlsafe(64))

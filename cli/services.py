@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cli.home import ROOT, Home, Stack, client_environment
+from cli.home import GRADES, ROOT, Home, Stack, client_environment
 
 MARK = "VISIONLOOP_STACK"  # in the environment of every process of a stack: how `down` finds what outlived its parent
 
@@ -75,7 +75,7 @@ def airflow_environment(home: Home, stack: Stack) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__FERNET_KEY": stack.fernet_key,
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{stack.url('airflow')}/execution/",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{grade}" for name, grade in GRADES.items()),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home.airflow}/airflow.db",
         "AIRFLOW__API__HOST": "127.0.0.1",
@@ -93,6 +93,7 @@ def airflow_environment(home: Home, stack: Stack) -> dict[str, str]:
         "AIRFLOW__METRICS__STATSD_PORT": str(stack.ports["statsd"]),
         "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",  # labels as tags, not in the name
         "AIRFLOW__METRICS__LEGACY_NAMES_ON": "False",  # each number once
+        "AIRFLOW__METRICS__STATSD_CUSTOM_CLIENT_PATH": "visionloop_airflow.statsd_client.StatsdClient",  # finds who comes late
     }
 
 
@@ -113,7 +114,7 @@ def airflow(home: Home, stack: Stack, needed: Iterable[str | None] = ()) -> list
     home.airflow.mkdir(parents=True, exist_ok=True)
     passwords = home.airflow / "passwords.json"
     passwords.touch(mode=0o600)
-    passwords.write_text(json.dumps({"admin": stack.password}))
+    passwords.write_text(json.dumps(stack.others | {"admin": stack.password}))
     program, shared = str(home.venvs / "airflow" / "bin" / "airflow"), airflow_environment(home, stack)
     health = f"{stack.url('airflow')}/api/v2/monitor/health"
     urls = (health, *(url for url in needed if url))

@@ -30,7 +30,8 @@ def s3_server(folder: Path) -> Iterator[dict[str, str]]:
     data.mkdir(parents=True, exist_ok=True)
     credentials = [{"accessKey": "K", "secretKey": "S"}]
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
-    config.write_text(json.dumps({"identities": [{"name": "admin", "credentials": credentials, "actions": actions}]}))
+    reader = {"name": "reader", "credentials": [{"accessKey": "R", "secretKey": "S"}], "actions": ["Read", "List"]}
+    config.write_text(json.dumps({"identities": [{"name": "admin", "credentials": credentials, "actions": actions}, reader]}))
     probes = [socket.socket() for _ in PORTS]
     for probe in probes:
         probe.bind(("127.0.0.1", 0))

@@ -141,11 +141,6 @@ def known_attributes(rows: pd.DataFrame, told: told.Attributes) -> Bools:
     return np.array([*unknown, False], np.bool_)[rows["attributes"].cat.codes.to_numpy()]
 
 
-@check("crowd_is_a_mask", "is_crowd", "shape", got=lambda row: f"iscrowd with shape {row['shape'] or 'box'}")
-def crowd_is_a_mask(rows: pd.DataFrame, _: told.Parameters) -> Bools:
-    return rows["is_crowd"].to_numpy() & ~is_in(rows["shape"], ("mask",))
-
-
 @check("guideline_version", "guideline", got=lambda row: f"guideline {row['guideline'] or 'not said'}")
 def guideline_version(rows: pd.DataFrame, told: told.Guidelines) -> Bools:
     return ~is_in(rows["guideline"], told.versions)

@@ -70,7 +70,7 @@ RULES: tuple[Rule, ...] = (
     Rule("polygon_valid", "annotation", "a polygon that does not cross itself, of at least three corners"),
     Rule("box_matches_polygon", "annotation", "the box around its polygon, IoU at least {min_iou:g}", told.PolygonBox),
     Rule("area_as_stated", "annotation", "an area within {tolerance:.0%} of what is drawn", told.Area),
-    Rule("crowd_is_a_mask", "annotation", "a mask: COCO's iscrowd marks a region of many objects, not one box"),
+    Rule("crowd_is_a_mask", "annotation", "a mask that fills its size: iscrowd marks a region of many objects, not one box"),
     Rule("guideline_version", "annotation", "drawn by one of the guidelines: {versions}", told.Guidelines),
     Rule("unique_annotation_id", "annotation", "an id that no earlier annotation of the file has", asked="beside others"),
     Rule("no_duplicate_box", "annotation", "no earlier box of the class with IoU above {max_duplicate_iou:g}", told.DuplicateIou,

@@ -110,6 +110,8 @@ def unpacked_runs(text: str) -> list[int]:
         bits = code - 48
         value |= (bits & 0x1F) << shift
         shift += 5
+        if shift > 60:
+            raise ValueError("a run length of more than 12 characters")
         if bits & 0x20:
             continue
         if bits & 0x10:

@@ -76,7 +76,7 @@ class Picture:
     """
 
     name: str
-    shapes: tuple[Shape, ...]
+    shapes: Sequence[Shape]
     address: Any = None
     missing: str | None = None
     width_px: float = NAN
@@ -95,7 +95,7 @@ class Labelled:
 
     original: bytes
     pictures: tuple[Picture, ...]
-    strays: tuple[Shape, ...] = ()
+    strays: Sequence[Shape] = ()
     problems: tuple[str, ...] = ()  # what of it could not be read
     sender: str | None = None
     sent_at: str | None = None

@@ -1,1 +1,1 @@
-"""What watches from outside of Airflow: metrics for Prometheus, and its alerts on their way to people."""
+"""What watches from outside of Airflow: metrics for Prometheus; and the way of alerts to people, Airflow's and Prometheus'."""

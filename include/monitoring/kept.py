@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -15,10 +16,12 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from include.definitions import DatasetDefinition, ModelDefinition, SourceDefinition, read_definitions
 from include.definitions.files import DefinitionT
-from include.errors import ConfigError
+from include.errors import ConfigError, StepError
 from include.labelling.ledger import Ledger
 from include.storage import Store
 
+log = logging.getLogger(__name__)
+UNREADABLE = (StepError, ValueError, KeyError, TypeError, FileNotFoundError)  # a card's fault, or just gone: not the store's
 # Numbers of one source, dataset or model by metric; None: there is none yet
 Numbers = dict[str, float | None]
 HELP = {
@@ -41,6 +44,7 @@ HELP = {
     "alerts_waiting": "Alerts of Airflow that nobody took yet",
     "alerts_given_up": "Alerts that nobody took within a day",
     "alerts_oldest_waiting_timestamp_seconds": "When the oldest waiting alert was written; absent: none waits",
+    "unread": "Sources and models with a card that cannot be read",
 }
 
 
@@ -67,15 +71,23 @@ class Kept:
         return metrics
 
     def _all(self, store: Store, now: datetime) -> Iterator[tuple[dict[str, str], Numbers]]:
+        unread = 0
         for source in good(SourceDefinition):
             quiet_s = None if source.quiet_after_h is None else source.quiet_after_h * 3600
-            ours = {"source_quiet_after_seconds": quiet_s, "source_max_wait_seconds": source.max_wait_s}
-            yield {"source": source.name}, self._source(store, source.name) | ours
+            yield {"source": source.name}, {"source_quiet_after_seconds": quiet_s, "source_max_wait_seconds": source.max_wait_s}
+            try:
+                yield {"source": source.name}, self._source(store, source.name)
+            except UNREADABLE as error:
+                unread += _say(f"labels/{source.name}", error)
         for dataset in good(DatasetDefinition):
             yield {"dataset": dataset.name}, _dataset(store, dataset.name)
         for model in good(ModelDefinition):
-            yield {"model": model.name}, self._model(store, model.name) | _due(model, now)
-        yield {}, _alerts(store)
+            yield {"model": model.name}, _due(model, now)
+            try:
+                yield {"model": model.name}, self._model(store, model.name)
+            except UNREADABLE as error:
+                unread += _say(f"models/{model.name}", error)
+        yield {}, _alerts(store) | {"unread": unread}
 
     def _source(self, store: Store, source: str) -> Numbers:
         keys = frozenset(entry.key for part in ("batches", "seen") for entry in store.list(f"labels/{source}/{part}"))
@@ -103,6 +115,11 @@ class Kept:
         if key not in self.decisions:
             self.decisions[key] = json.loads(store.read(key))
         return self.decisions[key]
+
+
+def _say(folder: str, error: Exception) -> int:
+    log.warning("%s: a card that cannot be read: %s: %s", folder, type(error).__name__, str(error)[:300])
+    return 1
 
 
 def good(kind: type[DefinitionT]) -> Iterator[DefinitionT]:

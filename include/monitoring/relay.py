@@ -17,8 +17,8 @@ from typing import Any, cast
 import httpx
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from include.alerts import Alert, models_of, send
 from include.definitions import Severity
+from include.monitoring.alerts import Alert, models_of, send
 
 log = logging.getLogger(__name__)
 WATCHDOG = "Watchdog"

@@ -15,7 +15,7 @@ import psutil
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from include import alerts
+from include.monitoring import alerts
 from include.monitoring.kept import Kept
 from include.storage import open_store
 

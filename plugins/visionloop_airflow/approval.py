@@ -13,7 +13,12 @@ from visionloop_airflow.links import base_url
 PATIENCE = timedelta(days=3)  # then the answer is no: a run that waits holds back the next one
 MOST = 50  # where a model's definition names none; tasks/return_suspects/config.py has the same
 ASKED = "approve"
-ANSWERED_MOST = f"{{{{ ((ti.xcom_pull(task_ids='{ASKED}') or {{}}).get('params_input') or {{}}).get('most', <most>) }}}}"
+# A task can be marked as a success by who may not approve: then there is no answer, and what the step is told is no number.
+NOT_APPROVED = f"nobody approved this: clear the task {ASKED}, and answer it under Required Actions"
+ANSWERED_MOST = (
+    f"{{% set said = ti.xcom_pull(task_ids='{ASKED}') or {{}} %}}"
+    "{{ (said.get('params_input') or {}).get('most', <most>) if 'Approve' in said.get('chosen_options', []) else '<not>' }}"
+)
 
 
 def ask_about_suspects(model: ModelDefinition) -> Any:
@@ -37,5 +42,5 @@ def most_of(model: ModelDefinition) -> int:
 
 
 def answered_most(model: ModelDefinition) -> str:
-    """A template: how many the person said."""
-    return ANSWERED_MOST.replace("<most>", str(most_of(model)))
+    """A template: how many the person said, who approved; without an approval, a sentence that no step takes for a number."""
+    return ANSWERED_MOST.replace("<most>", str(most_of(model))).replace("<not>", NOT_APPROVED)

@@ -33,7 +33,7 @@ SHOWN = {"text/html", "text/css", "image/png", "image/jpeg", "image/svg+xml", "a
 # Pages are data: their scripts and forms do not run with the rights of the person who looks at them.
 HEADERS = {"Content-Security-Policy": "sandbox; default-src 'self' data: 'unsafe-inline'", "X-Content-Type-Options": "nosniff"}
 
-may_see_dag = requires_access_dag(method="GET")  # finds {dag_id} in the path; 401 for strangers, 403 for those who may not
+may_see_dag = requires_access_dag(method="GET")  # {dag_id} of the path, or any; 401 for strangers, 403 for those who may not
 app = FastAPI(title="Visionloop pages", docs_url=None, redoc_url=None, openapi_url=None)
 VERSION_PAGE = re.compile(r"(datasets/[a-z][a-z0-9_-]*/v[1-9][0-9]*)(\.changes)?\.html")
 
@@ -129,8 +129,8 @@ def mlflow_run(dag_id: str, run: str) -> Response:
     return RedirectResponse(f"{shown_at}/#/experiments/{found['experiment_id']}/runs/{found['run_id']}")
 
 
-@app.get("/runbook")
-def runbook(user: GetUserDep) -> HTMLResponse:
+@app.get("/runbook", dependencies=[Depends(may_see_dag)])
+def runbook() -> HTMLResponse:
     """What to do about an alert; each step has its anchor."""
     import markdown
 

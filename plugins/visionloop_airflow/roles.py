@@ -2,8 +2,8 @@
 
     python -m visionloop_airflow.roles      makes them, or makes them again as they should be; other roles stay as they are
 
-Viewer and Admin are FAB's own, which its web server restores whenever it starts. Operator, Approver and Webhook are ours, and hold
-exactly what is written here: what somebody added to them by hand is gone after the next `make up`.
+Viewer and Admin are FAB's own, which its web server restores whenever it starts. Operator, Approver and Webhook are ours, and
+hold exactly what is written here: what somebody added to them by hand is gone after the next `make up`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ Permissions = frozenset[tuple[str, str]]  # FAB's words: action, resource
 LOOK: Permissions = frozenset(
     ("can_read", what)
     for what in (
-        "Website", "DAGs", "DAG Code", "DAG Dependencies", "DAG Runs", "DAG Versions", "DAG Warnings", "Task Instances", "Task Logs",
-        "XComs", "Assets", "Asset Aliases", "Backfills", "Pools", "Jobs", "Cluster Activity", "ImportError", "HITL Detail",
+        "Website", "DAGs", "DAG Code", "DAG Dependencies", "DAG Runs", "DAG Versions", "DAG Warnings", "Task Instances",
+        "Task Logs", "XComs", "Assets", "Asset Aliases", "Backfills", "Pools", "Jobs", "Cluster Activity", "ImportError",
+        "HITL Detail",
         "My Profile", "My Password",
     )
 ) | frozenset(

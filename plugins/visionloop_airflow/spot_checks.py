@@ -1,7 +1,8 @@
 """Spot checks in Airflow's web server: the page of a sample, where a person says of each label whether it is right.
 
     GET  /visionloop/spot_check/{dag}/{run}    the page, with the verdicts so far and what they say of all labels
-    POST the same                              keeps verdicts, with the name of who sent them; for those who may start the DAG
+    POST the same                              keeps verdicts, with the name of who sent them; for those who may start the DAG, or
+                                               answer its approvals
 
 No script runs on it. A verdict that was sent before can be changed: what it was stays in the records.
 """
@@ -34,6 +35,7 @@ HEADERS = {
 }  # fmt: skip
 
 may_start_dag = requires_access_dag(method="POST", access_entity=DagAccessEntity.RUN)
+may_approve = requires_access_dag(method="PUT", access_entity=DagAccessEntity.HITL_DETAIL)
 app = FastAPI(title="Visionloop spot checks", docs_url=None, redoc_url=None, openapi_url=None)
 
 
@@ -44,6 +46,14 @@ def opened(dag_id: str, run: str) -> tuple[Store, SpotCheck | None]:
         return store, SpotCheck.load(store, f"{run_folder(dag_id, run)}/spot_check/{CARD}")
     except BadInputError:
         return store, None
+
+
+def may_judge(request: Request, user: GetUserDep) -> None:
+    """A verdict is given by those who decide, or run, what becomes of the labels."""
+    try:
+        may_start_dag(request, user)
+    except HTTPException:
+        may_approve(request, user)
 
 
 def from_our_page(request: Request) -> None:
@@ -63,7 +73,7 @@ def spot_check(dag_id: str, run: str) -> Response:
     return HTMLResponse(page, headers=HEADERS)
 
 
-@app.post("/{dag_id}/{run}", dependencies=[Depends(may_start_dag), Depends(from_our_page)])
+@app.post("/{dag_id}/{run}", dependencies=[Depends(may_judge), Depends(from_our_page)])
 async def send(dag_id: str, run: str, request: Request, user: GetUserDep) -> Response:
     """Keep what was chosen, and show the page again."""
     body = b""

@@ -6,12 +6,14 @@ Of each, at most AT_ONCE rows and one item are Python objects at a time.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
 from include.artifacts.tables import ANNOTATIONS, AT_ONCE, IMAGES, empty_table, table_of_columns
+from include.labelling.drawn import Columns, as_columns
 from include.labelling.items import Item, Labelled, Picture, Shape
 
 Row = dict[str, Any]
@@ -65,29 +67,40 @@ class AnnotationTable:
 
     def add(self, item: Item, labelled: Labelled) -> int:
         """How many they are. They are numbered through the item, strays last."""
-        before = len(self._shapes)
+        image_keys: list[str | None] = []
         for picture in labelled.pictures:
-            self._shapes += picture.shapes
-            self._image_keys += [image_key(self.source, item, picture)] * len(picture.shapes)
-        self._shapes += labelled.strays
-        self._image_keys += [None] * len(labelled.strays)
-        count = len(self._shapes) - before
-        self._keys += [f"{item.called}#{number}" for number in range(count)]
+            image_keys += [image_key(self.source, item, picture)] * len(picture.shapes)
+        image_keys += [None] * len(labelled.strays)
+        called = item.called
+        keys = [f"{called}#{number}" for number in range(len(image_keys))]
+        columns = as_columns(labelled) if len(keys) >= AT_ONCE else None
+        if columns is not None:
+            self._pack()  # what came before it
+            self._add_columns(columns, keys, image_keys)
+            return len(keys)
+        self._keys += keys
+        self._image_keys += image_keys
+        self._shapes += chain(chain.from_iterable(picture.shapes for picture in labelled.pictures), labelled.strays)
         if len(self._shapes) >= AT_ONCE:
             self._pack()
-        return count
+        return len(keys)
 
     def table(self) -> pa.Table:
         self._pack()
         return pa.concat_tables(self._parts)
 
     def _pack(self) -> None:
-        """`conflict` is decided later."""
-        for start in range(0, len(self._shapes), AT_ONCE):
-            some = slice(start, start + AT_ONCE)
-            columns: dict[str, Any] = dict(zip(Shape._fields, zip(*self._shapes[some], strict=True), strict=True))
-            columns |= zip(("x_px", "y_px", "width_px", "height_px"), zip(*columns["box_px"], strict=True), strict=True)
-            columns |= {"annotation_key": self._keys[some], "image_key": self._image_keys[some], "shape": columns["kind"]}
-            columns |= {"conflict": [None] * len(columns["kind"])}
-            self._parts.append(table_of_columns([columns[name] for name in ANNOTATIONS.names], ANNOTATIONS))
+        if self._shapes:
+            columns = dict(zip(Shape._fields, zip(*self._shapes, strict=True), strict=True))
+            self._add_columns(columns, self._keys, self._image_keys)
         self._keys, self._image_keys, self._shapes = [], [], []
+
+    def _add_columns(self, columns: Columns, keys: Sequence[str], image_keys: Sequence[str | None]) -> None:
+        """`conflict` is decided later."""
+        sides = dict(zip(("x_px", "y_px", "width_px", "height_px"), zip(*columns["box_px"], strict=True), strict=True))
+        found: Columns = {**columns, **sides, "annotation_key": keys, "image_key": image_keys, "shape": columns["kind"]}
+        for start in range(0, len(keys), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            count = len(keys[some])
+            values = [found[name][some] if name in found else [None] * count for name in ANNOTATIONS.names]
+            self._parts.append(table_of_columns(values, ANNOTATIONS))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from include.artifacts.tables import ANNOTATIONS, to_frame
 from include.checks.annotation_checks import SIDES
 from include.checks.checks import CHECKS
+from include.checks.mask_checks import misfit_of
 from include.checks.polygon_checks import polygons
 from include.definitions.suites import RuleInUse
 from tasks.validate_annotations.pictures import Picture
@@ -67,19 +68,28 @@ def annotation_frame(part: pa.Table, first: int, at: Ints, images: pd.DataFrame,
     frame |= {name: words(part[name]) for name in WORDS if name in part.column_names}
     if "geometry" in part.column_names:
         frame["polygon"] = np.full(len(part), None, dtype=object)
-        is_drawn = pc.and_(pc.fill_null(pc.equal(part["shape"], "polygon"), False), part["geometry"].is_valid())
-        at_drawn = np.flatnonzero(is_drawn.to_numpy())
+        at_drawn = _where_drawn(part, "polygon")
         frame["polygon"][at_drawn] = polygons(part["geometry"].take(pa.array(at_drawn)).to_numpy())
+        masks = _where_drawn(part, "mask")
+        masks = masks[frame["is_crowd"][masks]]
+        frame["is_misfit"] = np.zeros(len(part), np.bool_)
+        frame["is_misfit"][masks] = [misfit_of(one) is not None for one in part["geometry"].take(pa.array(masks)).to_pylist()]
     if "raw" in part.column_names:
         frame["raw"] = part["raw"].to_pandas().astype(object)
     return with_stock_columns(pd.DataFrame(frame), part, rules, "annotation")
+
+
+def _where_drawn(part: pa.Table, shape: str) -> NDArray[np.intp]:
+    """Rows of this shape that have a geometry."""
+    is_drawn = pc.and_(pc.fill_null(pc.equal(part["shape"], shape), False), part["geometry"].is_valid())
+    return np.flatnonzero(is_drawn.to_numpy())
 
 
 def columns_for(rules: Collection[RuleInUse]) -> set[str]:
     """Of ANNOTATIONS, those that the rules look at."""
     told = {column for rule in rules for column in (CHECKS[rule.name].columns if not rule.expect else stock_columns(rule))}
     more = {"attributes"} if any(rule.expect for rule in rules) else set()
-    if "polygon" in told:
+    if told & {"polygon", "is_misfit"}:
         more |= {"geometry", "shape"}
     return (ALWAYS | told | more) & set(ANNOTATIONS.names)
 

@@ -16,12 +16,9 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from include.artifacts.tables import compact
+
 ROWS_AT_ONCE = 2**18  # a quarter of a million annotations with their JSON are some 150 MB, and three parts are in memory
-# Columns of which each row has its own value: to look for equal ones costs as much as to compress them
-ALL_DIFFERENT = {
-    "annotation_key", "annotation_id", "geometry", "raw", "x_px", "y_px", "width_px", "height_px", "md5", "phash", "brightness",
-    "key", "before", "after",
-}  # fmt: skip
 T = TypeVar("T")
 
 
@@ -90,8 +87,7 @@ class Writer:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path, self.schema, self.rows = path, schema, 0
-        words = [name for name in schema.names if name not in ALL_DIFFERENT]
-        self._file = pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=words)
+        self._file = pq.ParquetWriter(path, schema, **compact(schema))
         self._thread, self._last = ThreadPoolExecutor(1), Future[None]()
         self._last.set_result(None)
 

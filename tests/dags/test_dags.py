@@ -10,6 +10,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 
+from visionloop_airflow.approval import NOT_APPROVED
 from visionloop_airflow.oncall.notifier import OnCall
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -275,10 +276,11 @@ def test_suspects_go_to_each_service_only_after_a_person_has_approved(orchard):
         "07",
     )
     for answer, most in (
-        ({"params_input": {"most": 7}}, "7"),
-        ({"params_input": {}}, "20"),
-        ({"params_input": None}, "20"),
-        (None, "20"),
+        ({"chosen_options": ["Approve"], "params_input": {"most": 7}}, "7"),
+        ({"chosen_options": ["Approve"], "params_input": {}}, "20"),
+        ({"chosen_options": ["Approve"], "params_input": None}, "20"),
+        ({"chosen_options": ["Reject"], "params_input": {"most": 7}}, NOT_APPROVED),
+        (None, NOT_APPROVED),  # marked as a success by who may not approve
     ):
         ti = SimpleNamespace(xcom_pull=lambda task_ids, answer=answer: answer if task_ids == "approve" else None)
         assert jinja2.Template(config["most"]).render(ti=ti) == most

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import signal
 import time
 
@@ -17,6 +19,7 @@ from include.lineage import Lineage
 from include.storage.addresses import ModelName
 from tests.end_to_end import shapes
 from tests.end_to_end.browser import logged_in
+from tests.end_to_end.drill import known, visionloop
 from tests.end_to_end.loop import DAGS, Loop, command_line
 from tests.promql import PROMETHEUS_OWN, expressions, metrics
 
@@ -196,3 +199,30 @@ def test_down_leaves_nothing_running_and_up_finds_everything_again(loop):
     loop.up()
     assert loop.versions() == ["v1", "v2", "v3"]
     assert Lineage().champion("shapes") is not None
+
+
+def test_doctor_finds_nothing_wrong_with_it(loop):
+    done = visionloop("doctor", "--embedded", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {one["check"]: one["state"] for one in json.loads(done.stdout)["findings"]}
+    assert {name: found[name] for name in ("store", "MLflow", "Airflow", "login", "DAGs", "Airflow's database")} == {
+        "store": "ok", "MLflow": "ok", "Airflow": "ok", "login": "ok", "DAGs": "ok", "Airflow's database": "ok",
+    }  # fmt: skip
+
+
+def test_a_stack_that_was_lost_comes_back_from_its_backup(loop, tmp_path):
+    before = known(loop)
+    done = visionloop("backup", "--embedded", "--with-content", str(tmp_path / "b"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    loop.down()
+    assert visionloop("doctor", "--embedded").returncode == 1
+    for lost in ("s3", "airflow"):
+        shutil.rmtree(loop.home.path / lost)
+    (loop.home.path / "mlflow.db").unlink()
+    done = visionloop("restore", "--embedded", "--yes", str(tmp_path / "b"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    loop.up()
+    assert known(loop) == before
+    decided = len(loop.promotions())
+    shapes.deliver(loop.store, "after-the-loss", first_seed=900)
+    assert len(loop.decided(decided + 1, within_s=400)) == decided + 1, "and it goes on"

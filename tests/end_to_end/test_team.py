@@ -11,6 +11,7 @@ from cli.team import dotenv
 from include.lineage import Lineage
 from include.storage.addresses import ModelName
 from tests.end_to_end import shapes
+from tests.end_to_end.drill import known, visionloop
 from tests.end_to_end.loop import DAGS
 from tests.end_to_end.team import Team, build_servers, docker
 from tests.receiver import chat
@@ -153,6 +154,35 @@ def test_down_in_mid_training_leaves_no_container_and_up_goes_on(team):
     assert len(team.decided(len(before) + 1, within_s=600)) == len(before) + 1
     assert team.versions() == ["v1", "v2", "v3"]
     assert team.steps() == []
+
+
+def test_doctor_finds_what_is_wrong_with_it_and_nothing_else(team):
+    env_file = str(team.env_file)
+    done = visionloop("doctor", "--team", VISIONLOOP_ENV_FILE=env_file)
+    assert done.returncode == 0, done.stdout + done.stderr
+    docker("stop", team.container("mlflow")["Id"])
+    done = visionloop("doctor", "--team", VISIONLOOP_ENV_FILE=env_file)
+    docker("start", team.container("mlflow")["Id"])
+    failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  FAIL")]
+    assert (done.returncode, failed) == (1, ["MLflow", "containers"]), done.stdout
+    team.until(lambda: team.container("mlflow")["State"]["Health"]["Status"] == "healthy", "MLflow to be well again", 180)
+
+
+def test_a_stack_whose_volumes_are_lost_comes_back_from_its_backup(team, tmp_path):
+    env_file = str(team.env_file)
+    before = known(team)
+    done = visionloop("backup", "--team", "--with-content", str(tmp_path / "b"), VISIONLOOP_ENV_FILE=env_file)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "airflow.pgdump, mlflow.pgdump" in done.stdout
+    done = visionloop("restore", "--team", "--yes", "--force", str(tmp_path / "b"), VISIONLOOP_ENV_FILE=env_file)
+    assert (done.returncode, "stop the stack first" in done.stderr) == (1, True), done.stdout + done.stderr
+    team.down()
+    volumes = docker("volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={team.project}").stdout.split()
+    docker("volume", "rm", *volumes)
+    done = visionloop("restore", "--team", "--yes", str(tmp_path / "b"), VISIONLOOP_ENV_FILE=env_file)
+    assert done.returncode == 0, done.stdout + done.stderr
+    team.up()
+    assert known(team) == before
 
 
 def test_up_with_a_password_that_is_not_the_volumes_ends_with_one_line(team):

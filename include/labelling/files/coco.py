@@ -9,14 +9,17 @@ who made it, in `annotator`, `reviewer`, `job`. Further plain values of an image
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
+from itertools import accumulate, pairwise
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
-from include.labelling.files.coco_shapes import Annotation, shape_of
+from include.labelling.drawn import Drawn
+from include.labelling.files.coco_shapes import columns_of
 from include.labelling.files.values import as_id, as_number, as_text, attributes, parsed, path_in_delivery
-from include.labelling.items import Labelled, Picture, Refused, Shape
+from include.labelling.items import Labelled, Picture, Refused
 
 LISTS = ("images", "annotations", "categories")
 # of COCO itself, or ours: what else an image says is its attributes (site, camera, date_captured …)
@@ -29,10 +32,6 @@ class File(msgspec.Struct):
     images: list[Any]
     annotations: list[msgspec.Raw]
     categories: list[Any]
-
-
-KEYS = frozenset(Annotation.__struct_fields__)
-decode_annotation = msgspec.json.Decoder(Annotation).decode
 
 
 def read_coco(data: bytes) -> Labelled:
@@ -53,14 +52,17 @@ def _read(data: bytes) -> Labelled:
     file = _load(data)
     pictures, position_of_id = _pictures(file.images)
     classes = _class_names(file.categories)
-    shapes: list[list[Shape]] = [[] for _ in pictures]
-    strays: list[Shape] = []
-    for raw in file.annotations:
-        shape = shape_of(_annotation(raw), str(raw, "utf-8"), classes)
-        position = position_of_id.get(shape.image_id)
-        (strays if position is None else shapes[position]).append(shape)
-    drawn = (Picture(shapes=tuple(found), **fields) for fields, found in zip(pictures, shapes, strict=True))
-    return Labelled(data, tuple(drawn), tuple(strays))
+    if not file.annotations:
+        return Labelled(data, tuple(Picture(shapes=(), **fields) for fields in pictures))
+    columns = columns_of(file.annotations, classes)
+    strays = len(pictures)
+    positions = [position_of_id.get(image_id, strays) for image_id in columns["image_id"]]
+    ordered = itemgetter(*sorted(range(len(positions)), key=positions.__getitem__), 0)  # of one position alone it gets no tuple
+    by_picture = {name: ordered(values)[:-1] for name, values in columns.items()}
+    count = Counter(positions)
+    stops = [0, *accumulate(count[position] for position in range(strays + 1))]
+    *drawn, stray = (Drawn(by_picture, start, stop) for start, stop in pairwise(stops))
+    return Labelled(data, tuple(Picture(shapes=some, **fields) for fields, some in zip(pictures, drawn, strict=True)), stray)
 
 
 def _load(data: bytes) -> File:
@@ -86,20 +88,6 @@ def _load(data: bytes) -> File:
             raise Refused(f"{key}: got a JSON {_json_type(content[key])}, expected a list")
     annotations = [msgspec.Raw(json.dumps(one).encode()) for one in content["annotations"]]
     return File(content["images"], annotations, content["categories"])
-
-
-def _annotation(raw: msgspec.Raw) -> Annotation:
-    """Without a value of what is no object."""
-    try:
-        return decode_annotation(raw)
-    except msgspec.DecodeError:
-        found = parsed(bytes(raw))
-    if not isinstance(found, dict):
-        return Annotation()
-    fields = {key: value for key, value in found.items() if key in KEYS}
-    if "segmentation" in fields:
-        fields["segmentation"] = msgspec.Raw(json.dumps(fields["segmentation"]).encode())
-    return Annotation(**fields)
 
 
 def _json_type(value: object) -> str:

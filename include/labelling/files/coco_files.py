@@ -29,7 +29,7 @@ def read_coco_files(tree: RecordedTree) -> Labelled:
         for picture in labelled.pictures:
             placed = finder.placed(picture, path)
             earlier = found.get(placed.name)
-            found[placed.name] = placed if earlier is None else replace(earlier, shapes=earlier.shapes + placed.shapes)
+            found[placed.name] = placed if earlier is None else replace(earlier, shapes=(*earlier.shapes, *placed.shapes))
     if not read:
         raise Refused(
             f"no COCO file: {'; '.join(problems[:5]) or 'no .json'}; expected images, annotations and categories in JSON"

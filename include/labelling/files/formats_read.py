@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from include.formats import FORMATS, Box, FormatName, LabelledImage, Labels
@@ -73,7 +74,7 @@ def _pictures(tree: RecordedTree, labels: Labels, states_sizes: bool, problems: 
         shapes = tuple(_shape(image, box) for box in (*image.boxes, *image.others))
         if (earlier := found.get(image.path)) is not None:
             problems.append(f"{image.path}: labelled twice; both are taken")
-            found[image.path] = replace(earlier, shapes=earlier.shapes + shapes)
+            found[image.path] = replace(earlier, shapes=(*earlier.shapes, *shapes))
             continue
         width, height = image.width_px, image.height_px
         if not states_sizes and "sizes" in tree.__dict__:  # where they were asked for already
@@ -111,7 +112,7 @@ def _shape(image: LabelledImage, box: Box) -> Shape:
 
 
 def _with_job(labelled: Labelled, job: str | None) -> Labelled:
-    def signed(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    def signed(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         return tuple(shape if shape.job else shape._replace(job=job) for shape in shapes)
 
     if job is None:

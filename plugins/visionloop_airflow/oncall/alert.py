@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from include.alerts import Alert, models_of
 from include.definitions import Severity
+from include.monitoring.alerts import Alert, models_of
 from visionloop_airflow.links import base_url
 from visionloop_airflow.oncall.failure_note import read_note
 from visionloop_airflow.oncall.production import what_serves

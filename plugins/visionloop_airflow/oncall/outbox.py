@@ -10,7 +10,7 @@ import logging
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from include.alerts import Alert, send
+from include.monitoring.alerts import Alert, send
 from include.storage import Store
 from visionloop_airflow.oncall.in_time import store_now
 

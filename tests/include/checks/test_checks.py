@@ -14,6 +14,7 @@ from include.checks.batch_checks import psi, robust_z
 from include.checks.catalogue import RULES
 from include.checks.checks import CHECKS
 from include.checks.expectations import OWN
+from include.checks.mask_checks import misfit_of
 from include.checks.polygon_checks import polygons
 
 NAN, INF = float("nan"), float("inf")
@@ -80,7 +81,16 @@ IN_IMAGE = {"real_width_px": 64.0, "real_height_px": 48.0}
             {"values": {"occluded": [True, False], "colour": []}},
             [False, False, True, True, False],
         ),
-        ("crowd_is_a_mask", {"is_crowd": [True, True, False], "shape": ["mask", None, None]}, {}, [False, True, False]),
+        (
+            "crowd_is_a_mask",
+            {
+                "is_crowd": [True, True, False, True],
+                "shape": ["mask", None, None, "mask"],
+                "is_misfit": [False, False, False, True],
+            },
+            {},
+            [False, True, False, True],
+        ),
         ("guideline_version", {"guideline": ["2", "1", None]}, {"versions": ["2", "3"]}, [False, True, True]),
         ("unique_annotation_id", {"same_id_as": [-1, 0]}, {}, [False, True]),
         ("no_duplicate_box", {"same_box_as": [-1, 0]}, {}, [False, True]),
@@ -89,6 +99,32 @@ IN_IMAGE = {"real_width_px": 64.0, "real_height_px": 48.0}
 )
 def test_rule_is_broken_where_it_says(name: str, rows: dict[str, Any], told: dict[str, Any], expected: list[bool]) -> None:
     assert broken(name, rows, **told) == expected
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        ({"counts": [0, 480, 2592], "size": [48, 64]}, None),
+        ({"counts": "0`?0", "size": [48, 64]}, "run lengths of 496 pixels for 64×48"),
+        ({"counts": "042", "size": [2, 3]}, None),
+        ({"counts": [1, 2, 3], "size": [48, 64]}, "run lengths of 6 pixels for 64×48"),
+        ({"counts": [7, -1], "size": [2, 3]}, "counts that are no run lengths"),
+        ({"counts": [6.0], "size": [2, 3]}, "counts that are no run lengths"),
+        ({"counts": None, "size": [2, 3]}, "counts that are no run lengths"),
+        ({"counts": "é", "size": [2, 3]}, "counts that cannot be read"),
+        ({"counts": "`" * 1_000_000, "size": [2, 3]}, "counts that cannot be read: a run length of more than 12 characters"),
+        ({"counts": [6], "size": None}, "size null, expected height and width"),
+        ({"counts": [6], "size": [2, 3, 1]}, "size [2, 3, 1], expected height and width"),
+        ({"counts": [0], "size": [0, 3]}, "size [0, 3], expected height and width"),
+        ([1, 2, 3], None),
+        (None, None),
+    ],
+    ids=["fills it", "text too short", "text", "too few", "negative", "fractions", "no counts", "not ASCII", "endless", "no size",
+         "three", "empty", "of a service", "no run lengths"],
+)  # fmt: skip
+def test_run_lengths_fill_the_size_that_a_mask_states(runs: Any, expected: str | None) -> None:
+    found = misfit_of(json.dumps({"rle": runs}))
+    assert (found is None) if expected is None else (found or "").startswith(expected), found
 
 
 SQUARE = [[0, 0], [10, 0], [10, 10], [0, 10]]

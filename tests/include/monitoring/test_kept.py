@@ -134,6 +134,20 @@ def test_a_model_whose_first_challenger_lost_has_no_champion(store):
     assert value(found, "model_challenger_ap50", model="cells") == 0.1
 
 
+@pytest.mark.parametrize("key", ["labels/cells/batches/9.json", "labels/cells/seen/9.json", "models/cells/promotions/9.json"])
+@pytest.mark.parametrize("data", [b"", b'{"a": 1}', b"[1]", b"\xff"], ids=["empty", "no card", "a list", "no text"])
+def test_a_card_that_cannot_be_read_is_counted_and_hides_nothing_else(store, key, data):
+    store.write(key, data)
+    found = Kept().look(store, NOON)
+    assert value(found, "unread") == 1
+    assert value(found, "source_pending_items", source="leaves") == 0
+    assert value(found, "dataset_versions", dataset="cells") == 0
+    assert value(found, "source_max_wait_seconds", source="cells") == 60
+    assert value(found, "model_retraining_due_timestamp_seconds", model="cells") is not None
+    store.delete(key)
+    assert value(Kept().look(store, NOON), "unread") == 0
+
+
 @pytest.mark.parametrize(
     ("model", "now", "due"),
     [

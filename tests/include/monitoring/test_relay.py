@@ -4,7 +4,7 @@ import time
 import pytest
 from prometheus_client import CollectorRegistry
 
-from include import alerts
+from include.monitoring import alerts
 from include.monitoring.relay import Relay
 from tests.receiver import chat
 

@@ -107,6 +107,8 @@ CASES = {
     "mlflow was down for 4 minutes": ("MlflowDown", {UP % "mlflow": "0x3 1x9"}, 7, None),
     "the look at the store hangs": ("StoreNotRead", {"visionloop_store_looked_at_timestamp_seconds": "0x30"}, 16, {}),
     "the store was read": ("StoreNotRead", {"visionloop_store_looked_at_timestamp_seconds": "0+60x30"}, 20, None),
+    "a card cannot be read": ("CardsUnreadable", {"visionloop_unread": "1x20"}, 12, {}),
+    "a card was mended": ("CardsUnreadable", {"visionloop_unread": "1x5 0x20"}, 12, None),
     "9% of the disk left": (
         "DiskFilling", {"visionloop_disk_free_bytes": "9x20", "visionloop_disk_size_bytes": "100x20"}, 12, {},
     ),

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from include.alerts import Alert
+from include.monitoring.alerts import Alert
 from include.storage import open_store
 from tests.receiver import chat
 from visionloop_airflow.oncall import outbox

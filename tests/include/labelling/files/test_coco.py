@@ -4,11 +4,13 @@ import contextlib
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.labelling.files.coco import read_coco
+from include.labelling.files.coco_shapes import annotation_of, columns_of, columns_of_any
 from include.labelling.files.values import as_id, path_in_delivery
 from include.labelling.items import Labelled, Refused, Shape
 from tests.deliveries import box, coco, image
@@ -61,6 +63,54 @@ def test_every_entry_becomes_one_picture_or_shape_whatever_is_in_it(
     assert not any(".." in path.split("/") or path.startswith("/") for path in addresses)
     for shape in shapes:  # what a Parquet file of UTF-8 can hold
         (shape.raw + str(shape.class_name) + str(shape.geometry) + str(shape.attributes)).encode()
+
+
+ring = st.lists(st.sampled_from([0, 1.5, 30.25, 4, 9]), min_size=3, max_size=9)
+segmentations = st.lists(ring, max_size=3) | st.just({"counts": "abc", "size": [48, 64]}) | anything
+sides = st.lists(st.sampled_from([0, 1, 2.5, -3.0, 1e300]), min_size=4, max_size=4)
+like_public = st.fixed_dictionaries(
+    {"id": st.integers(-3, 9), "image_id": st.integers(0, 3), "category_id": st.integers(0, 2), "bbox": sides},
+    optional={"segmentation": segmentations, "iscrowd": st.sampled_from([0, 1, 2]), "area": st.just(3.5)},
+)
+odd = st.fixed_dictionaries(
+    {"id": st.integers(0, 9)},
+    optional={
+        "image_id": st.sampled_from([1, "2", 3.0, None]), "category_id": st.sampled_from([1, "1", 1.5]), "bbox": sides | anything,
+        "segmentation": segmentations, "iscrowd": st.sampled_from([0, 1, True, "1", None]), "annotator": st.just("ann"),
+        "attributes": st.just({"rotation": 30.0, "occluded": True}), "keypoints": st.just([1, 2, 2]), "job": st.just(7),
+    },
+)  # fmt: skip
+
+
+def by_id(labels: Any) -> list[str]:
+    """What each annotation became, and where. NaN is unlike itself."""
+    labelled = read(labels)
+    places = [*((one.name, one.shapes) for one in labelled.pictures), (None, labelled.strays)]
+    return sorted(repr((name, shape)) for name, shapes in places for shape in shapes)
+
+
+@settings(deadline=None, max_examples=300)
+@given(annotations=st.lists(like_public, max_size=8) | st.lists(like_public | odd, max_size=8))
+def test_an_annotation_is_read_alike_whatever_is_beside_it(annotations: list[Any]) -> None:
+    """A file of public annotations alone is read in columns without looking at each: the odd one among them is."""
+    labels = coco([image(1, "a.png"), image(2, "b.png"), image(3, "b.png")], [])
+    odd_one = {"id": 99, "image_id": "1", "annotator": 5, "segmentation": [[0, 0, "x"]]}
+    alone = [one for each in annotations for one in by_id({**labels, "annotations": [each]})]
+    assert by_id({**labels, "annotations": annotations}) == sorted(alone)
+    (beside,) = by_id({**labels, "annotations": [odd_one]})
+    assert by_id({**labels, "annotations": [*annotations, odd_one]}) == sorted([*alone, beside])
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(like_public, min_size=1, max_size=8))
+def test_public_annotations_become_the_columns_that_any_become(annotations: list[Any]) -> None:
+    raws = [msgspec.Raw(json.dumps(one).encode()) for one in annotations]
+    classes = {"1": "Tree", "2": "Dead"}
+    one_by_one = columns_of_any([annotation_of(raw) for raw in raws], classes)
+    found = columns_of(raws, classes)
+    assert found["raw"] == [json.dumps(one) for one in annotations]
+    for name, values in one_by_one.items():
+        assert repr(found.get(name, [None] * len(raws))) == repr(values), name
 
 
 @settings(deadline=None)
