@@ -1,32 +1,20 @@
-"""The team's stack, its images present: seconds to healthy and to the first finished step; what it holds in memory while idle.
+"""Claim: the team's stack is healthy within two minutes, its images present, and holds less than 4 GB of memory while idle.
 
-    .venv/cli/bin/python benchmarks/team_stack.py      needs a Docker engine and compose; public images replaced as in tests
+How: `visionloop team up` on a real engine, with new volumes and the public images replaced as in tests/compose; seconds until all
+is healthy and the DAGs are there, and from labels that land to the first finished step. Memory is what the engine counts for each
+container, without the page cache, added up after a minute at rest. Grafana is not in it: nothing can stand in for it.
 
-Memory is what the engine counts for each container (its pages in use, without the page cache), added up, after a minute at rest.
-Grafana is not in it: there is no package of it to stand in (its own documentation asks for 512 MB).
+    .venv/cli/bin/python -m benchmarks.team_stack
 """
 
 from __future__ import annotations
 
-import re
 import time
 
 from tests.end_to_end import shapes
 from tests.end_to_end.team import Team, build_servers, docker
 
-UNITS = {"B": 1e-6, "KiB": 1.024e-3, "MiB": 1.048576, "GiB": 1073.741824}
 REST_S = 60
-
-
-def memory_mb(project: str) -> dict[str, float]:
-    """Of each running container of the stack."""
-    names = docker("ps", "--filter", f"label=com.docker.compose.project={project}", "--format", "{{.Names}}").stdout.split()
-    lines = docker("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *names).stdout.splitlines()
-    found = {}
-    for line in lines:
-        name, number, unit = re.match(r"(\S+) ([\d.]+)([KMG]?i?B)", line).groups()
-        found[name.removeprefix(f"{project}_").removeprefix(f"{project}-").rstrip("_-1")] = float(number) * UNITS[unit]
-    return found
 
 
 def main() -> None:
@@ -35,12 +23,13 @@ def main() -> None:
     try:
         team.visionloop("up")  # builds what is missing
         team.visionloop("down")
-        docker("volume", "prune", "--force", "--filter", f"label=com.docker.compose.project={team.project}")
+        mine = f"label=com.docker.compose.project={team.project}"
+        docker("volume", "rm", *docker("volume", "ls", "--quiet", "--filter", mine).stdout.split())
         started = time.monotonic()
         team.up()
         print(f"all healthy after {time.monotonic() - started:.0f} s, DAGs there")
         time.sleep(REST_S)
-        used = memory_mb(team.project)
+        used = team.memory_mb()
         print(f"idle: {sum(used.values()):.0f} MB: " + ", ".join(f"{name} {mb:.0f}" for name, mb in sorted(used.items())))
         delivered = time.monotonic()
         shapes.deliver(team.store, "day-1", first_seed=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from tests.end_to_end.loop import DAGS, Loop, write_definitions
 
 LOCAL_BASE = "visionloop-base:bookworm"  # .ci/docker-engine.sh makes it
 SERVERS = "visionloop/servers:test"
+UNITS_MB = {"B": 1e-6, "KiB": 1.024e-3, "MiB": 1.048576, "GiB": 1073.741824}
 PORTS = ("AIRFLOW", "MLFLOW", "S3", "PROMETHEUS", "ALERTMANAGER", "GRAFANA")
 
 
@@ -111,6 +113,18 @@ class Team(Loop):
         chosen = [f"label=com.docker.compose.project={self.project}", f"label=com.docker.compose.service={service}"]
         found = docker("ps", "--all", "--quiet", *(word for one in chosen for word in ("--filter", one))).stdout.split()
         return dict(json.loads(docker("inspect", *found).stdout)[0])
+
+    def memory_mb(self) -> dict[str, float]:
+        """What each running container of the stack holds, without the page cache."""
+        names = docker(
+            "ps", "--filter", f"label=com.docker.compose.project={self.project}", "--format", "{{.Names}}"
+        ).stdout.split()
+        lines = docker("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *names).stdout.splitlines()
+        found = {}
+        for line in lines:
+            name, number, unit = re.match(r"(\S+) ([\d.]+)([KMG]?i?B)", line).groups()
+            found[name.removeprefix(self.project)[1:-2]] = float(number) * UNITS_MB[unit]
+        return found
 
     def bootstrap(self, **settings: str) -> subprocess.CompletedProcess[str]:
         """airflow-init once more, with something set otherwise."""

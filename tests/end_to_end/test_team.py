@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 
 import pytest
 
@@ -48,6 +49,13 @@ def team(room):
         yield team
     finally:
         team.close()
+
+
+def test_at_rest_it_holds_less_than_four_gigabytes(team):
+    used = team.memory_mb()
+    sys.stdout.write(f"MB at rest: {sum(used.values()):.0f} of {used}\n")
+    assert {"postgres", "mlflow", "airflow-scheduler"} <= used.keys()
+    assert sum(used.values()) < 3400  # and Grafana, for which nothing stands in: 512
 
 
 def test_labels_that_land_become_a_champion(team):
@@ -175,3 +183,11 @@ def test_a_stack_whose_volumes_are_lost_comes_back_from_its_backup(team, tmp_pat
     assert done.returncode == 0, done.stdout + done.stderr
     team.up()
     assert known(team) == before
+
+
+def test_up_with_a_password_that_is_not_the_volumes_ends_with_one_line(team):
+    dotenv.put(team.env_file, {"VISIONLOOP_POSTGRES_PASSWORD": "forgotten"})
+    done = team.visionloop("up")
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1
+    assert last.startswith("visionloop: airflow-init: PostgreSQL refuses VISIONLOOP_POSTGRES_PASSWORD of .env."), done.stderr
