@@ -2,6 +2,8 @@ from datetime import UTC, datetime
 
 import pendulum
 import pytest
+from airflow.serialization.decoders import decode_timetable
+from airflow.serialization.encoders import encode_timetable
 from airflow.timetables import trigger
 from airflow.timetables.base import DataInterval, TimeRestriction
 
@@ -23,7 +25,8 @@ from visionloop_airflow import assets
 def test_a_file_that_is_read_as_its_time_comes_does_not_put_the_run_off(monkeypatch, read_at, last_run, next_run):
     monkeypatch.setattr(trigger, "utcnow", lambda: datetime.fromisoformat(read_at).replace(tzinfo=UTC))
     last = DataInterval.exact(pendulum.parse(last_run)) if last_run else None
-    found = assets.at("0 2 * * *").next_dagrun_info(
+    as_the_scheduler_has_it = decode_timetable(encode_timetable(assets.at("0 2 * * *")))
+    found = as_the_scheduler_has_it.next_dagrun_info(
         last_automated_data_interval=last, restriction=TimeRestriction(earliest=None, latest=None, catchup=False)
     )
     assert found.run_after == pendulum.parse(next_run)
