@@ -1,4 +1,5 @@
-"""Arrow columns from Python values, by their buffers: `pa.array` imports pandas at its first call, one to two seconds.
+"""Arrow columns from Python values, by their buffers: `pa.array` imports pandas at its first call, one to two seconds. And how
+they are written.
 
 Layouts: https://arrow.apache.org/docs/format/Columnar.html
 """
@@ -12,6 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 MOST_BYTES = 2**31 - 1  # of one column of text
+# Columns of which each row has its own value: to look for equal ones costs as much as to compress them
+ALL_DIFFERENT = {
+    "annotation_key", "annotation_id", "geometry", "raw", "x_px", "y_px", "width_px", "height_px", "md5", "phash", "brightness",
+    "key", "before", "after",
+}  # fmt: skip
 NUMBERS = {pa.int64(): np.int64, pa.float64(): np.float64}
 
 
@@ -49,3 +55,8 @@ def _text(values: Sequence[str], is_there: pa.Buffer | None) -> pa.Array:
 
 def _bits(flags: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Buffer:
     return pa.py_buffer(np.packbits(flags, bitorder="little"))
+
+
+def compact(schema: pa.Schema) -> dict[str, Any]:
+    """How Parquet is written."""
+    return {"compression": "zstd", "use_dictionary": [name for name in schema.names if name not in ALL_DIFFERENT]}
