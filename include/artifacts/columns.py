@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from include.artifacts.joined import Joined
+
 MOST_BYTES = 2**31 - 1  # of one column of text
 # Columns of which each row has its own value: to look for equal ones costs as much as to compress them
 ALL_DIFFERENT = {
@@ -22,9 +24,9 @@ NUMBERS = {pa.int64(): np.int64, pa.float64(): np.float64}
 
 
 def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """`values`: of that type, or None; or an array that can be cast to it."""
-    if isinstance(values, pa.Array):
-        return values if values.type == kind else values.cast(kind)
+    """`values`: of that type, or None."""
+    if isinstance(values, Joined):
+        return _joined(values)
     count = len(values)
     if kind not in NUMBERS and kind not in (pa.string(), pa.bool_()):
         return pa.array(values, kind)
@@ -51,6 +53,14 @@ def _text(values: Sequence[str], is_there: pa.Buffer | None) -> pa.Array:
         raise ValueError(f"a column of {ends[-1]} bytes of text; expected at most {MOST_BYTES} at once")
     offsets = np.concatenate([[0], ends]).astype(np.int32)
     return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(data.encode()), is_there)
+
+
+def _joined(values: Joined) -> pa.Array:
+    first, last = int(values.starts[0]), int(values.starts[-1])
+    if last - first > MOST_BYTES:
+        raise ValueError(f"a column of {last - first} bytes of text; expected at most {MOST_BYTES} at once")
+    offsets, text = (values.starts - first).astype(np.int32), memoryview(values.text)[first:last]
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(text))
 
 
 def _bits(flags: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Buffer:
