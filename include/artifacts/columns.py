@@ -1,4 +1,5 @@
-"""Arrow columns from Python values, by their buffers: `pa.array` imports pandas at its first call, one to two seconds.
+"""Arrow columns from Python values, by their buffers: `pa.array` imports pandas at its first call, one to two seconds. And how
+they are written.
 
 Layouts: https://arrow.apache.org/docs/format/Columnar.html
 """
@@ -11,14 +12,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from include.artifacts.joined import Joined
+
 MOST_BYTES = 2**31 - 1  # of one column of text
+# Columns of which each row has its own value: to look for equal ones costs as much as to compress them
+ALL_DIFFERENT = {
+    "annotation_key", "annotation_id", "geometry", "raw", "x_px", "y_px", "width_px", "height_px", "md5", "phash", "brightness",
+    "key", "before", "after",
+}  # fmt: skip
 NUMBERS = {pa.int64(): np.int64, pa.float64(): np.float64}
 
 
 def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """`values`: of that type, or None; or an array that can be cast to it."""
-    if isinstance(values, pa.Array):
-        return values if values.type == kind else values.cast(kind)
+    """`values`: of that type, or None."""
+    if isinstance(values, Joined):
+        return _joined(values)
     count = len(values)
     if kind not in NUMBERS and kind not in (pa.string(), pa.bool_()):
         return pa.array(values, kind)
@@ -47,5 +55,18 @@ def _text(values: Sequence[str], is_there: pa.Buffer | None) -> pa.Array:
     return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(data.encode()), is_there)
 
 
+def _joined(values: Joined) -> pa.Array:
+    first, last = int(values.starts[0]), int(values.starts[-1])
+    if last - first > MOST_BYTES:
+        raise ValueError(f"a column of {last - first} bytes of text; expected at most {MOST_BYTES} at once")
+    offsets, text = (values.starts - first).astype(np.int32), memoryview(values.text)[first:last]
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(text))
+
+
 def _bits(flags: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Buffer:
     return pa.py_buffer(np.packbits(flags, bitorder="little"))
+
+
+def compact(schema: pa.Schema) -> dict[str, Any]:
+    """How Parquet is written."""
+    return {"compression": "zstd", "use_dictionary": [name for name in schema.names if name not in ALL_DIFFERENT]}

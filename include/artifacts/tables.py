@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.artifacts.columns import column
+from include.artifacts.columns import column, compact
 
 if TYPE_CHECKING:  # half a second to import, and not every step needs it
     import pandas as pd
@@ -119,11 +119,6 @@ VERSION_ANNOTATIONS = pa.schema(
 # What earlier versions had and this one has not: an image that comes back goes where it was.
 VERSION_LEFT = pa.schema([("md5", pa.string()), ("group", pa.string()), ("split", pa.string())])
 
-# Columns of which each row has its own value: to look for equal ones costs as much as to compress them
-ALL_DIFFERENT = {
-    "annotation_key", "annotation_id", "geometry", "raw", "x_px", "y_px", "width_px", "height_px", "md5", "phash", "brightness",
-    "key", "before", "after",
-}  # fmt: skip
 AT_ONCE = 4096  # rows that are Python objects while a table is made, or gone through
 
 
@@ -155,11 +150,6 @@ def rows_at(table: pa.Table, positions: pa.Array, *columns: str) -> Iterator[tup
     """The same, of the rows at these positions, in their order."""
     for start in range(0, len(positions), AT_ONCE):
         yield from rows_of(table.take(positions.slice(start, AT_ONCE)), *columns)
-
-
-def compact(schema: pa.Schema) -> dict[str, Any]:
-    """How Parquet is written."""
-    return {"compression": "zstd", "use_dictionary": [name for name in schema.names if name not in ALL_DIFFERENT]}
 
 
 def to_parquet(table: pa.Table) -> bytes:

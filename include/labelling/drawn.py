@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, overload
 
-import pyarrow as pa
-
 from include.labelling.items import Labelled, Shape
 
-Columns = Mapping[str, Any]  # lists, or arrays of Arrow
+Columns = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,9 +41,8 @@ class Drawn(Sequence[Shape]):
     def _values(self, name: str) -> Iterable[Any]:
         if name not in self.columns:
             return repeat(None)
-        some: Any = self.columns[name][self.start : self.stop]
-        values: list[Any] = some.to_pylist() if isinstance(some, pa.Array) else some
-        return values
+        some: Iterable[Any] = self.columns[name][self.start : self.stop]
+        return some
 
 
 def as_columns(labelled: Labelled) -> Columns | None:

@@ -102,5 +102,5 @@ class AnnotationTable:
         for start in range(0, len(keys), AT_ONCE):
             some = slice(start, start + AT_ONCE)
             count = len(keys[some])
-            values = [found[one.name][some] if one.name in found else pa.nulls(count, one.type) for one in ANNOTATIONS]
+            values = [found[one.name][some] if one.name in found else [None] * count for one in ANNOTATIONS]
             self._parts.append(table_of_columns(values, ANNOTATIONS))

@@ -1,4 +1,4 @@
-"""Annotations as public files have them, all at once: text stays bytes, which Arrow and numpy look through.
+"""Annotations as public files have them, all at once: text stays bytes, which numpy looks through and Arrow takes over.
 
 What any of them says besides is read one by one, by include/labelling/files/coco_shapes.py. The rows are the same.
 """
@@ -10,10 +10,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from include.artifacts.columns import MOST_BYTES
+from include.artifacts.joined import Joined
 from include.labelling.files.coco_shapes import annotation_of, columns_of_any, segmented
 from include.labelling.files.values import as_id
 
@@ -59,7 +58,7 @@ def columns_of(raws: Sequence[msgspec.Raw], classes: dict[str, str], positions: 
     strays = max(positions.values(), default=0) + 1
     places = [positions.get(as_id(one.image_id), strays) for one in plain]
     order = sorted(range(len(places)), key=places.__getitem__)
-    raw = _Joined([raws[at] for at in order]).array
+    raw = _joined([raws[at] for at in order])
     return made([plain[at] for at in order], classes) | {"raw": raw}
 
 
@@ -74,36 +73,26 @@ def _columns_of_plain(annotations: Sequence[Plain], classes: dict[str, str]) -> 
     }  # fmt: skip
 
 
-class _Joined:
-    """Texts one after the other, each between `before` and `after`; the n-th begins at `starts[n]`."""
-
-    def __init__(self, raws: Sequence[msgspec.Raw], before: bytes = b"", after: bytes = b"") -> None:
-        lengths = np.fromiter((len(memoryview(raw)) for raw in raws), np.int64, len(raws))
-        self.starts = np.append(0, np.cumsum(lengths + len(before) + len(after)))
-        self.text = b"".join([before, (after + before).join(raws), after])
-
-    @property
-    def array(self) -> pa.Array:
-        """Made of its buffers: see include/artifacts/columns.py."""
-        count, text = len(self.starts) - 1, pa.py_buffer(self.text)
-        if len(self.text) > MOST_BYTES:
-            return pa.LargeStringArray.from_buffers(count, pa.py_buffer(self.starts), text)
-        return pa.StringArray.from_buffers(count, pa.py_buffer(self.starts.astype(np.int32)), text)
+def _joined(raws: Sequence[msgspec.Raw], before: bytes = b"", after: bytes = b"") -> Joined:
+    """Each between these."""
+    lengths = np.fromiter((len(memoryview(raw)) for raw in raws), np.int64, len(raws))
+    starts = np.append(0, np.cumsum(lengths + len(before) + len(after)))
+    return Joined(b"".join([before, (after + before).join(raws), after]), starts)
 
 
-def _segmented(raws: Sequence[msgspec.Raw]) -> tuple[list[str], pa.Array | list[str | None]]:
+def _segmented(raws: Sequence[msgspec.Raw]) -> tuple[list[str], Sequence[str | None]]:
     """Kind and geometry of each."""
-    joined = _Joined(raws, BEFORE, AFTER)
+    joined = _joined(raws, BEFORE, AFTER)
     others = np.flatnonzero(~_are_rings(joined)).tolist()
     if not others:
-        return ["polygon"] * len(raws), joined.array
-    kinds, geometries = ["polygon"] * len(raws), joined.array.to_pylist()
+        return ["polygon"] * len(raws), joined
+    kinds, geometries = ["polygon"] * len(raws), list[str | None](joined)
     for at in others:
         kinds[at], geometries[at] = segmented(str(raws[at], "utf-8"))
     return kinds, geometries
 
 
-def _are_rings(joined: _Joined) -> NDArray[np.bool_]:
+def _are_rings(joined: Joined) -> NDArray[np.bool_]:
     """Where a text, valid JSON, is surely a list of rings, each of plain numbers: three points or more, x and y in turn."""
     starts, chars = joined.starts, np.frombuffer(joined.text, np.uint8)
     good = np.ones(len(starts) - 1, np.bool_)
@@ -123,7 +112,7 @@ def _are_rings(joined: _Joined) -> NDArray[np.bool_]:
 
 
 def _mark_wrong_rings(
-    good: NDArray[np.bool_], brackets: Ints, text_of: Ints, commas: Ints, joined: _Joined, chars: NDArray[np.uint8]
+    good: NDArray[np.bool_], brackets: Ints, text_of: Ints, commas: Ints, joined: Joined, chars: NDArray[np.uint8]
 ) -> None:
     """`brackets`: four or more of each good text, an even number."""
     first, last = joined.starts[:-1] + len(BEFORE), joined.starts[1:] - len(AFTER) - 1
