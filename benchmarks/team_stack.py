@@ -1,4 +1,4 @@
-"""Claim: the team's stack is healthy within two minutes, its images present, and holds less than 4 GB of memory while idle.
+"""Claim: the team's stack, its images present, is healthy within three minutes, and holds less than 4 GB of memory while idle.
 
 How: `visionloop team up` on a real engine, with new volumes and the public images replaced as in tests/compose; seconds until all
 is healthy and the DAGs are there, and from labels that land to the first finished step. Memory is what the engine counts for each
