@@ -11,7 +11,7 @@ ErrorKind = Literal["missing", "spurious", "swapped", "misplaced"]
 
 
 class LabelReview(Card):
-    """`suspects_table`: Parquet, SUSPECTS in include/artifacts/tables.py, the images first that the champion was not trained on,
+    """`suspects_table`: Parquet, SUSPECTS of include/artifacts/suspects.py, first images that the champion was not trained on,
     each part by falling score. `by_kind`: how many of each, `unseen`: how many of all are in those images. `trusted_on`: images
     that showed how far the champion is to be believed. `page` is the key of the report for people.
     """

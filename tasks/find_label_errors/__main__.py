@@ -3,7 +3,7 @@
     python -m tasks.find_label_errors --input dataset=dataset://trees:latest --output FOLDER --config '{"model": "trees"}'
 
 Reads    dataset   dataset_version; and the champion of config.model, as the run froze it: its bundle, and what it was trained on
-Writes   label_review card; the suspects as Parquet (SUSPECTS in include/artifacts/tables.py); report.html with pictures
+Writes   label_review card; the suspects as Parquet (SUSPECTS in include/artifacts/suspects.py); report.html with pictures
 
 Missing, spurious, swapped and misplaced boxes (docs/label-errors.md). The champion's scores are calibrated on images that it was
 not trained on; images that it was trained on are ranked behind all others, for it has learned their errors too.

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from include.artifacts.tables import SUSPECTS
+from include.artifacts.suspects import SUSPECTS
 from include.overlaps import Floats, Ints
 from tasks.find_label_errors.boxes import Boxes
 from tasks.find_label_errors.judge import KINDS, Suspects

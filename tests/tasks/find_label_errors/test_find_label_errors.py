@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from include.artifacts import Bundle, DatasetVersion, LabelReview
-from include.artifacts.tables import SUSPECTS, VERSION_ANNOTATIONS, VERSION_IMAGES, from_parquet, to_parquet
+from include.artifacts.suspects import SUSPECTS
+from include.artifacts.tables import VERSION_ANNOTATIONS, VERSION_IMAGES, from_parquet, to_parquet
 from include.errors import BadInputError, NothingToDo
 from include.storage import ContentStore, Store
 from tasks.find_label_errors import __main__ as step_module

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from include.artifacts import LabelReview, SuspectReturn
-from include.artifacts.tables import SUSPECTS, to_parquet
+from include.artifacts.suspects import SUSPECTS
+from include.artifacts.tables import to_parquet
 from include.errors import ConfigError, NothingToDo
 from include.step.run import StepRun, publish
 from include.storage import ContentStore, Store, open_store
