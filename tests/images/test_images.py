@@ -135,4 +135,4 @@ def test_no_engine_is_said_plainly(tmp_path: Path) -> None:
 def test_an_image_that_does_not_exist_is_named() -> None:
     done = subprocess.run([sys.executable, build.__file__, "toch"], capture_output=True, text=True)
     assert done.returncode == 2
-    assert "no image toch; there are airflow, data, torch" in done.stderr
+    assert "no image toch; there are airflow, data, mlflow, torch" in done.stderr
