@@ -6,6 +6,8 @@ from cli.summary import summary
 from include.storage import open_store
 from tests.cli.cards import write_lineage
 
+PORTS = {"airflow": 1, "mlflow": 2, "s3": 3, "monitoring": 4}
+
 
 @pytest.fixture
 def store(tmp_path):
@@ -44,13 +46,13 @@ def test_aliases_and_marks_beside_the_versions_are_no_versions(store):
     for beside in ("aliases/golden/1.json", "broken/v1/1.json"):
         store.write(f"datasets/trees/{beside}", b"{}")
     assert stage(store, "batch-1") is None
-    assert "trees:v1" in summary(store, Stack(ports={"airflow": 1, "mlflow": 2, "s3": 3, "monitoring": 4}, password="x"), seconds=90)
+    assert "trees:v1" in summary(store, Stack(ports=PORTS, password="x"), seconds=90)
 
 
 def test_the_summary_names_versions_labels_scores_and_the_champion(store):
     write_lineage(store, 1)
     write_lineage(store, 2)
-    text = summary(store, Stack(ports={"airflow": 1, "mlflow": 2, "s3": 3, "monitoring": 4}, password="open sesame"), seconds=90)
+    text = summary(store, Stack(ports=PORTS, password="open sesame"), seconds=90)
     for told in (
         "The loop ran in 1.5 minutes", "8 boxes accepted, 1 rejected (known_class 1)", "trees:v1", "trees:v2", "AP50 0.500",
         "trees: promoted: AP50 0.500, no champion yet\n    first\n",
