@@ -6,6 +6,7 @@ Its many short processes each send what happened; here it is added up. Tags come
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Iterator
@@ -16,10 +17,14 @@ from typing import Any
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
-LINE = re.compile(r"(?P<name>[A-Za-z][\w.-]*)(?P<tags>(?:,[^,=:|]+=[^,=|]*)*):(?P<value>[+-]?[\d.eE+-]+)\|(?P<kind>c|g|ms)")
+log = logging.getLogger(__name__)
+LINE = re.compile(
+    r"(?P<name>[A-Za-z][\w.-]*)(?P<tags>(?:,[^,=:|]+=[^,=|]*)*):(?P<value>[+-]?[\d.eE+-]+)\|(?P<kind>c|g|ms)(?:\|@(?P<rate>0?\.\d+|1(?:\.0+)?))?"
+)
 # A run's end, as a time: a counter that begins with 1 has no increase, so the first failure would go unseen
 RUN_END = re.compile(r"airflow\.dagrun\.duration\.(success|failed)")
 STALE_AFTER_S = 300.0  # a gauge that is not sent any more is nobody's word
+SHOWN = 20  # lines that were dropped, in the log
 MOST_SERIES = 20_000  # anybody in the network may send: names without end must not fill the memory
 
 Labels = tuple[tuple[str, str], ...]
@@ -30,7 +35,7 @@ class Series:
     """One metric with one set of labels. `total`: a counter's or gauge's value, a timer's seconds."""
 
     total: float = 0.0
-    count: int = 0
+    count: float = 0.0
     heard_at: float = 0.0
 
 
@@ -53,6 +58,8 @@ class Statsd(Collector):
                 found = LINE.fullmatch(line.strip())
                 if found is None or not self._add(found, now):
                     self.dropped += 1
+                    if self.dropped <= SHOWN:
+                        log.warning("dropped, no StatsD or one series too many: %.200r", line)
 
     def _add(self, found: re.Match[str], now: float) -> bool:
         try:
@@ -67,15 +74,16 @@ class Statsd(Collector):
             known[labels] = Series()
             self.size += 1
         one, self.heard_at = known[labels], now
-        one.heard_at, one.count = now, one.count + 1
+        each = 1 / (float(found["rate"] or 1) or 1)  # of ten that happened, one is sent at a rate of 0.1
+        one.heard_at, one.count = now, one.count + each
         if found["kind"] == "g":
             one.total = one.total + value if found["value"][0] in "+-" else value
         elif found["kind"] == "ms":
-            one.total += value / 1000
+            one.total += value / 1000 * each
             if end := RUN_END.fullmatch(found["name"]):
                 self.run_ends[dict(labels).get("dag_id", ""), end[1]] = now
         elif value > 0:  # Airflow counts parsing processes up and down; a counter only grows
-            one.total += value
+            one.total += value * each
         return True
 
     def collect(self) -> Iterator[Metric]:

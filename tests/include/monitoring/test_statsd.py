@@ -40,6 +40,16 @@ def test_milliseconds_become_seconds_and_a_count(airflow):
     assert found["airflow_task_duration_seconds_count", "dag_id=a"] == 2
 
 
+def test_of_what_is_sampled_each_line_stands_for_several_and_a_gauge_for_itself(airflow):
+    airflow.hear(b"airflow.hits:3|c|@0.5\nairflow.look,dag_id=a:100|ms|@0.1\nairflow.cache_size:3|g|@0.1")
+    found = shown(airflow)
+    assert found["airflow_hits_total",] == 6
+    assert found["airflow_look_seconds_sum", "dag_id=a"] == 1.0
+    assert found["airflow_look_seconds_count", "dag_id=a"] == 10
+    assert found["airflow_cache_size",] == 3
+    assert found["visionloop_statsd_lines_dropped_total",] == 0
+
+
 @pytest.mark.parametrize(
     ("lines", "value"),
     [("5|g", 5), ("5|g 3|g", 3), ("5|g +2|g", 7), ("5|g -2|g", 3), ("9|g 0|g -3|g", -3)],
