@@ -131,9 +131,9 @@ def training(team):
 def test_whatever_is_killed_comes_back_and_nothing_is_lost(team):
     before = team.promotions()
     shapes.deliver(team.store, "day-2", first_seed=100)
-    healthy_after_s = {service: team.kill_and_start(service) for service in KILLED}
-    assert healthy_after_s.keys() == set(KILLED)
     docker("kill", training(team))
+    for service in KILLED:  # while the rest of the loop goes on
+        team.kill_and_start(service)
     assert len(team.decided(len(before) + 1, within_s=600)) == len(before) + 1
     trained = team.task("model__shapes", "train_detector")
     assert trained.state == "success"
