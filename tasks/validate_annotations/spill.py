@@ -1,18 +1,14 @@
-"""Records laid aside in buckets, so that what belongs together is together again, one bucket in memory at a time.
-
-All but an only one are on disk.
-"""
+"""Records laid aside in buckets, so that what belongs together is together again, and few of them are in memory at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-RECORDS_AT_ONCE = 2**20
+RECORDS_AT_ONCE = 2**19
 Records = NDArray[np.void]
 
 
@@ -23,26 +19,19 @@ class Buckets:
         self.dtype = np.dtype(dtype)
         self.count = max(1, -(-most_records // RECORDS_AT_ONCE))
         folder.mkdir()
-        self.paths = [folder / f"{number}" for number in range(self.count)]
-        self._only = [np.empty(0, self.dtype)]
+        self._paths = [folder / f"{number}" for number in range(self.count)]
 
     def add(self, keys: NDArray[Any], columns: dict[str, NDArray[Any]]) -> None:
         """One record per key; `columns` by the names of the type."""
         records = np.empty(len(keys), self.dtype)
         for name, values in columns.items():
             records[name] = values
-        if self.count == 1:
-            self._only.append(records)
-            return
         bucket = keys % self.count
-        for number, path in enumerate(self.paths):
+        for number, path in enumerate(self._paths):
             with path.open("ab") as file:
-                records[bucket == number].tofile(file)
+                (records[bucket == number] if self.count > 1 else records).tofile(file)
 
-    def each(self) -> Iterator[Records]:
-        if self.count == 1:
-            self._only = [np.concatenate(self._only)]
-            yield self._only[0]
-            return
-        for path in self.paths:
-            yield np.fromfile(path, self.dtype) if path.exists() else np.empty(0, self.dtype)
+    def read(self, number: int) -> Records:
+        """One bucket of `count`; as often as one likes."""
+        path = self._paths[number]
+        return np.fromfile(path, self.dtype) if path.exists() else np.empty(0, self.dtype)

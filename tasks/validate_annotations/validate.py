@@ -79,15 +79,17 @@ def divide(
     """`pictures`: by md5, what the images really are; None: not looked at. `ask`: Suites.broken. `folder`: an empty one."""
     divided, make = Divided(folder), Findings(config.owner)
     about_images, rules = (Rules(tuple(config.in_use.of(subject))) for subject in ("image", "annotation"))
-    known = Images(images, pictures, about_images, ask)
-    first = FirstReading(annotations, known, rules, config.classes, ask, folder)
-    second, boxes = SecondReading(first, make), np.zeros(len(images), np.int64)
+    known = Images(images, pictures, about_images)
+    first = FirstReading(annotations, known, rules, config.classes, folder)
+    known.judge(ask)
+    first.judge(ask)
+    second, boxes = SecondReading(first, make, ask), np.zeros(len(images), np.int64)
     with Writer(folder / "said.parquet", FINDINGS) as said, Writer(divided.path("annotations"), ANNOTATIONS) as accepted:
         for part in second.parts():
             accepted.add(part.accepted)
             said.add(part.findings)
             boxes += np.bincount(part.image_at, minlength=len(images))
-    known.look_at_labels(boxes)
+    known.look_at_labels(boxes, ask)
     with Writer(divided.path("images"), IMAGES) as good:
         good.add(known.accepted().cast(IMAGES))
     divided.images, divided.annotations, divided.accepted_by_class = (
