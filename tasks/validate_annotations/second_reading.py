@@ -89,13 +89,14 @@ class SecondReading:
         self, first: int, part: pa.Table, bits: Bits, at: Ints, goes: NDArray[np.bool_], sides: pd.DataFrame, repairs: Repairs
     ) -> Iterator[Finding]:
         positions = np.flatnonzero((bits > 0) | goes)
-        boxes = sides.to_dict("index")
+        boxes, with_image = sides.to_dict("index"), goes & (bits & self.rules.rejecting == 0)
         rows = part.take(pa.array(positions)).to_pylist()
-        for position, row, beside in zip(positions.tolist(), rows, self._beside(first + positions, at[positions]), strict=True):
+        more = zip(*(one[positions].tolist() for one in (bits, at, with_image)), strict=True)
+        beside = self._beside(first + positions, at[positions])
+        for position, row, others, of in zip(positions.tolist(), rows, beside, more, strict=True):
             row |= {side: float("nan") if row[side] is None else row[side] for side in SIDES} | boxes.get(position, {})
-            row |= beside | {"repairs": repairs.get(position, {})}
-            is_own = bits[position] & self.rules.rejecting > 0
-            found = list(self._of(row, int(bits[position]), int(at[position]), bool(goes[position]) and not is_own))
+            row |= others | {"repairs": repairs.get(position, {})}
+            found = list(self._of(row, *of))
             for who in self.rejected:
                 self.rejected[who][row[who]] += found[0]["action"].startswith("reject")
             yield from found

@@ -75,6 +75,15 @@ def hashes_of(texts: pa.StringArray, salt: str) -> Hashes:
     return pd.util.hash_array(texts.to_numpy(zero_copy_only=False), hash_key=salt, categorize=False)
 
 
+def shared(values: Hashes) -> NDArray[np.intp]:
+    """Where a value is that is there more than once."""
+    in_order = np.sort(values)
+    again = in_order[1:][in_order[1:] == in_order[:-1]]
+    if not len(again):
+        return np.empty(0, np.intp)
+    return np.flatnonzero(again[np.searchsorted(again, values).clip(max=len(again) - 1)] == values)
+
+
 def words(column: pa.ChunkedArray) -> pd.Series:
     """As categories: each different text once."""
     encoded = column.combine_chunks().dictionary_encode()
