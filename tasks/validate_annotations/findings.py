@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from include.artifacts.tables import FINDINGS, table_of_columns
 from include.checks.annotation_checks import SIDES
-from include.checks.checks import CHECKS
+from include.checks.every import CHECKS
 from include.definitions.suites import RuleInUse
 from tasks.validate_annotations.frames import stock_columns
 from tasks.validate_annotations.gates import Passed

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from include.artifacts.tables import ANNOTATIONS, to_frame
 from include.checks.annotation_checks import SIDES
-from include.checks.checks import CHECKS
+from include.checks.every import CHECKS
 from include.checks.mask_checks import misfit_of
 from include.checks.polygon_checks import polygons
 from include.definitions.suites import RuleInUse
