@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tasks.validate_annotations.frames import annotation_frame, columns_for
 from tasks.validate_annotations.images import Images
 from tasks.validate_annotations.people import People, Sums
 from tasks.validate_annotations.repeats import BOX, ID, MIX, Pairs, repeated_boxes, repeated_ids
-from tasks.validate_annotations.spill import Buckets, Records
+from tasks.validate_annotations.spill import BUCKETS_AT_ONCE, Buckets, Records
 from tasks.validate_annotations.stream import Parts, ahead, submit
 from tasks.validate_annotations.texts import identities, words
 from tasks.validate_annotations.verdicts import Ask, Rules, judge
@@ -28,7 +28,7 @@ Ints = NDArray[np.int64]
 KEYS = ["annotation_key", "annotation_id"]
 LAID_ASIDE = ("row", "image_at", "class_name", "is_crowd", "annotator", "job", *SIDES)
 TIMES = 2  # the rules look at few columns: of these, so many times as many rows are read at once
-AHEAD, BUCKETS_AT_ONCE = 2, 2
+AHEAD = 2
 NONE: Pairs = (np.empty(0, np.int64), np.empty(0, np.int64))
 
 
@@ -70,12 +70,14 @@ class FirstReading:
     def judge(self, ask: Ask) -> None:
         """Each by itself, then beside the others. The images have been judged."""
         with ThreadPoolExecutor(1) as thread:
-            laid = submit(thread, int)
+            last: Future[None] | None = None
             for part in self._coming:
                 told = self._judged(part, ask)
-                laid.result()
-                laid = submit(thread, self._lay_aside, *told)
-            laid.result()
+                if last is not None:
+                    last.result()
+                last = submit(thread, self._lay_aside, *told)
+            if last is not None:
+                last.result()
         self._reject_images("alone")
         self._beside_others()
         for name, (rows, _) in (("unique_annotation_id", self.same_id), ("no_duplicate_box", self.same_box)):
@@ -129,6 +131,7 @@ class FirstReading:
         for one in boxes:
             for kind, sums in one.result()[1].items():
                 self.people[kind].add(sums)
+        del self.boxes, self.ids  # may be in memory
 
     def _sound(self, records: Records) -> Records:
         """Without those whose image was set aside for another annotation."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from include.definitions.suites import RuleInUse
-from tasks.validate_annotations.findings import Finding, Findings, got
+from tasks.validate_annotations.findings import AT_ONCE, Finding, Findings, got
 from tasks.validate_annotations.frames import image_frame, same_image
 from tasks.validate_annotations.pictures import Picture, as_seen
 from tasks.validate_annotations.texts import Places
@@ -89,6 +89,10 @@ class Images:
 
     def rows(self, rows: list[int]) -> Iterator[dict[Any, Any]]:
         """All that is known of these images."""
+        for start in range(0, len(rows), AT_ONCE):
+            yield from self._rows(rows[start : start + AT_ONCE])
+
+    def _rows(self, rows: list[int]) -> Iterator[dict[Any, Any]]:
         others = self.same[rows]
         same = self.table["image_key"].take(pa.array(others, mask=others < 0)).to_pylist()
         looked = self.frame.iloc[rows].to_dict("records")

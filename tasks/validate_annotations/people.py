@@ -37,8 +37,10 @@ class People:
         pairs = np.sort(who << 32 | records["image"])
         pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])[: len(pairs)]]
         log_areas = np.log(records["width"] * records["height"])
-        boxes, images = (np.bincount(one, minlength=count).astype(np.float64) for one in (who, pairs >> 32))
-        return Sums(boxes, images, np.bincount(who, log_areas, minlength=count))
+        counted = (
+            np.bincount(one, weights, minlength=count) for one, weights in ((who, None), (pairs >> 32, None), (who, log_areas))
+        )
+        return Sums(*(one.astype(np.float64) for one in counted))
 
     def add(self, sums: Sums) -> None:
         before = (_longer(getattr(self._sums, one.name), len(self.numbers)) for one in fields(Sums))

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from include.artifacts.tables import ANNOTATIONS, FINDINGS, IMAGES
 from tasks.validate_annotations.batch import Parent, about_batch
 from tasks.validate_annotations.config import ValidateAnnotations
-from tasks.validate_annotations.findings import Findings, table_of
+from tasks.validate_annotations.findings import Findings, table_of, tables_of
 from tasks.validate_annotations.first_reading import FirstReading
 from tasks.validate_annotations.gates import passed, stopped_by
 from tasks.validate_annotations.images import Images
@@ -99,7 +99,8 @@ def divide(
     )
     batch = about_batch(config, first, second, divided.images, divided.path("annotations"), parent)
     with Writer(divided.path("findings"), FINDINGS) as findings:
-        _keep(findings, divided.counts, table_of(known.findings(make)))
+        for some in tables_of(known.findings(make)):
+            _keep(findings, divided.counts, some)
         for some in parts_of_file(folder / "said.parquet", FINDINGS).read(FINDINGS.names):
             _keep(findings, divided.counts, some)
         _keep(findings, divided.counts, table_of(batch.findings(ask, make)))
