@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 
 
 class Images:
-    """All in memory, some 150 bytes each: annotations are many more, and come in parts.
+    """All in memory, some 250 bytes each: annotations are many more, and come in parts.
 
     `is_lost`: by row of the table, whether the image is set aside; `why`: of those, the rule and what was got.
     """
