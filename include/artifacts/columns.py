@@ -6,11 +6,12 @@ Layouts: https://arrow.apache.org/docs/format/Columnar.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 MOST_BYTES = 2**31 - 1  # of one column of text
 # Columns of which each row has its own value: to look for equal ones costs as much as to compress them
@@ -39,7 +40,7 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     if kind == pa.string():
         joined = "".join(values)
         parts: Sequence[str | bytes] = values if joined.isascii() else [one.encode() for one in values]
-        return _text(map(len, parts), count, joined.encode(), is_there)
+        return _text(np.fromiter(map(len, parts), np.int64, count), joined.encode(), is_there)
     if kind == pa.bool_():
         return pa.Array.from_buffers(kind, count, [is_there, _bits(np.array(values, np.bool_))])
     return pa.Array.from_buffers(kind, count, [is_there, pa.py_buffer(np.array(values, NUMBERS[kind]))])
@@ -47,20 +48,19 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
 def text(parts: Sequence[bytes], before: bytes = b"", after: bytes = b"") -> pa.StringArray:
     """Of UTF-8, each between these."""
-    lengths = (len(before) + len(memoryview(part)) + len(after) for part in parts)
-    return _text(lengths, len(parts), b"".join([before, (after + before).join(parts), after]))
+    lengths = np.fromiter(map(len, map(memoryview, parts)), np.int64, len(parts)) + len(before + after)
+    return _text(lengths, b"".join([before, (after + before).join(parts), after]))
 
 
 def numbers(values: Sequence[float], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values, NUMBERS[kind]))])
 
 
-def _text(lengths: Iterable[int], count: int, data: bytes, is_there: pa.Buffer | None = None) -> pa.StringArray:
+def _text(lengths: NDArray[np.int64], data: bytes, is_there: pa.Buffer | None = None) -> pa.StringArray:
     if len(data) > MOST_BYTES:
         raise ValueError(f"a column of {len(data)} bytes of text; expected at most {MOST_BYTES} at once")
-    offsets = np.zeros(count + 1, np.int32)
-    np.cumsum(np.fromiter(lengths, np.int32, count), out=offsets[1:])
-    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(data), is_there)
+    offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)
+    return pa.StringArray.from_buffers(len(lengths), pa.py_buffer(offsets), pa.py_buffer(data), is_there)
 
 
 def _bits(flags: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Buffer:

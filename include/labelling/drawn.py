@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import repeat
+from itertools import pairwise, repeat
 from typing import Any, overload
 
 import pyarrow as pa
@@ -19,7 +19,8 @@ Values = Sequence[Any] | pa.Array
 class Columns:
     """Rows as columns, of which few are made at a time, when they are asked for.
 
-    `made`: of the rows from one to before another, by the fields of Shape; what is not there is None in all of them.
+    `made`: of the rows from one to before another, as far as there are any, by the fields of Shape; what is not there is None in
+    all of them.
     """
 
     def __init__(self, made: Callable[[int, int], Mapping[str, Values]]) -> None:
@@ -66,11 +67,14 @@ def _plain(values: Values) -> Iterable[Any]:
 
 def runs(labelled: Labelled) -> list[Sequence[Shape]]:
     """The shapes of all pictures, strays last: those that are neighbours in the same columns in one."""
-    found: list[Sequence[Shape]] = []
-    for some in (*(picture.shapes for picture in labelled.pictures), labelled.strays):
-        last = found[-1] if found else None
-        if isinstance(some, Drawn) and isinstance(last, Drawn) and (some.columns, some.start) == (last.columns, last.stop):
-            found[-1] = Drawn(some.columns, last.start, some.stop)
-        elif some:
-            found.append(some)
-    return found
+    parts = [*(picture.shapes for picture in labelled.pictures), labelled.strays]
+    starts = [0, *(at for at, (before, some) in enumerate(pairwise(parts), 1) if not _goes_on(before, some)), len(parts)]
+    return [_one(parts[start], parts[stop - 1]) for start, stop in pairwise(starts)]
+
+
+def _goes_on(before: Sequence[Shape], some: Sequence[Shape]) -> bool:
+    return isinstance(before, Drawn) and isinstance(some, Drawn) and some.columns is before.columns and some.start == before.stop
+
+
+def _one(first: Sequence[Shape], last: Sequence[Shape]) -> Sequence[Shape]:
+    return Drawn(first.columns, first.start, last.stop) if isinstance(first, Drawn) and isinstance(last, Drawn) else first

@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from include.artifacts.columns import numbers
@@ -109,13 +108,13 @@ class AnnotationTable:
         at = 0
         for part in parts:
             some = slice(at, at + len(part["kind"]))
-            sides = np.array(part["box_px"], np.float64).T
+            sides = zip(*part["box_px"], strict=True)
             found = {
                 **part, "annotation_key": keys[some], "image_key": image_keys[some], "shape": part["kind"],
                 **{name: numbers(side, pa.float64()) for name, side in zip(SIDES, sides, strict=True)},
             }  # fmt: skip
-            nothing = [None] * len(keys[some])
-            table = table_of_columns([found.get(one.name, nothing) for one in ANNOTATIONS], ANNOTATIONS)
+            count = len(keys[some])
+            table = table_of_columns([found.get(one.name, pa.nulls(count, one.type)) for one in ANNOTATIONS], ANNOTATIONS)
             self._parts.append(table)
             self._file.add(table)
             at = some.stop

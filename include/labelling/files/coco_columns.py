@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from include.artifacts.columns import numbers, text
-from include.labelling.drawn import Columns
+from include.labelling.drawn import Columns, Values
 from include.labelling.files.coco_shapes import annotation_of, columns_of_any, segmented
 from include.labelling.files.values import as_id
 
@@ -48,35 +48,31 @@ def columns_of(
     `classes`: name by id. `strays`: the position of those of no image, the last. `job`: of those that name none.
     """
     annotations: list[Any]
-    made: Callable[[Sequence[Any], dict[str, str]], dict[str, Any]]
+    made_of: Callable[[Sequence[Any], dict[str, str]], dict[str, Values]]
     try:
-        annotations, made = [_decode(raw) for raw in raws], _columns_of_plain
+        annotations, made_of = [_decode(raw) for raw in raws], _columns_of_plain
     except msgspec.DecodeError:
-        annotations, made = [annotation_of(raw) for raw in raws], columns_of_any
+        annotations, made_of = [annotation_of(raw) for raw in raws], columns_of_any
     places = [positions.get(as_id(one.image_id), strays) for one in annotations]
     order = np.argsort(places, kind="stable").tolist()
     annotations, raws = [annotations[at] for at in order], [raws[at] for at in order]
 
-    def made_of(start: int, stop: int) -> dict[str, Any]:
-        some = made(annotations[start:stop], classes)
+    def made(start: int, stop: int) -> dict[str, Values]:
+        some = made_of(annotations[start:stop], classes)
         if job is not None:
-            some["job"] = [one or job for one in some.get("job", [None] * (stop - start))]
+            some["job"] = [one or job for one in some.get("job", [None] * len(some["kind"]))]
         return some | {"raw": text(raws[start:stop])}
 
-    return Columns(made_of), np.cumsum(np.bincount(places, minlength=strays + 1)).tolist()
+    return Columns(made), np.cumsum(np.bincount(places, minlength=strays + 1)).tolist()
 
 
-def _columns_of_plain(annotations: Sequence[Plain], classes: dict[str, str]) -> dict[str, Any]:
+def _columns_of_plain(annotations: Sequence[Plain], classes: dict[str, str]) -> dict[str, Values]:
     kinds, geometries = segmented([one.segmentation for one in annotations])
     names = {one: classes.get(str(one)) for one in {one.category_id for one in annotations}}
     return {
         "kind": kinds, "box_px": [one.bbox for one in annotations], "geometry": geometries,
         "class_name": [names[one.category_id] for one in annotations],
-        "annotation_id": _as_text([one.id for one in annotations]),
-        "image_id": _as_text([one.image_id for one in annotations]),
+        "annotation_id": numbers([one.id for one in annotations], pa.int64()).cast(pa.string()),
+        "image_id": numbers([one.image_id for one in annotations], pa.int64()).cast(pa.string()),
         "is_crowd": [one.iscrowd == 1 for one in annotations],
     }  # fmt: skip
-
-
-def _as_text(ids: Sequence[int]) -> pa.Array:
-    return numbers(ids, pa.int64()).cast(pa.string())
