@@ -62,7 +62,7 @@ def _read(data: bytes, job: str | None) -> Labelled:
 def _load(data: bytes) -> File:
     """By msgspec, which leaves annotations as they are; what it does not take (NaN, a list that is none) by Python's own json."""
     try:
-        text = data.decode("utf-8-sig")
+        text = data if data.isascii() else data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Refused(f"not UTF-8: byte {error.start} is 0x{data[error.start]:02x}; expected JSON in UTF-8") from None
     try:
@@ -70,7 +70,7 @@ def _load(data: bytes) -> File:
     except msgspec.DecodeError:
         pass
     try:
-        content = parsed(text)
+        content = parsed(data.decode("utf-8-sig"))
     except ValueError as error:
         raise Refused(f"not JSON: {error}") from None
     if not isinstance(content, dict):

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.artifacts.columns import text
+from include.artifacts.columns import column, text
 from include.labelling.files.values import NOT_A_NUMBER, as_id, as_number, attributes, parsed
 from include.labelling.items import Kind, enclosing, geometry
 
@@ -52,8 +52,8 @@ _decode = msgspec.json.Decoder(Annotation).decode
 
 def columns_of_any(annotations: Sequence[Annotation], classes: dict[str, str]) -> dict[str, list[Any]]:
     """The fields of Shape by name, but for `raw`. `classes`: name by id."""
-    segments = zip(*map(list, segmented([one.segmentation for one in annotations])), strict=True)
-    seen = [_drawn(one, kind, drawn) for one, (kind, drawn) in zip(annotations, segments, strict=True)]
+    seen_kinds, flat = segmented([one.segmentation for one in annotations])
+    seen = [_drawn(*each) for each in zip(annotations, seen_kinds, flat.to_pylist(), strict=True)]
     kinds, geometries, around = map(list, zip(*seen, strict=True))
     boxes = [other or _box(one.bbox) for one, other in zip(annotations, around, strict=True)]
     ids = {name: [as_id(getattr(one, name)) for one in annotations] for name in ("image_id", "annotator", "reviewer", "job")}
@@ -100,7 +100,7 @@ def _drawn(one: Annotation, kind: Kind, drawn: str | None) -> tuple[Kind, str | 
     return kind, drawn, around
 
 
-def segmented(raws: Sequence[bytes | msgspec.Raw]) -> tuple[list[Kind], pa.Array | list[str | None]]:
+def segmented(raws: Sequence[bytes | msgspec.Raw]) -> tuple[list[Kind], pa.StringArray]:
     """Kind and geometry of each. `raws`: valid JSON."""
     kinds: list[Kind] = ["polygon"] * len(raws)
     flat, others = _flat(raws)
@@ -113,7 +113,7 @@ def segmented(raws: Sequence[bytes | msgspec.Raw]) -> tuple[list[Kind], pa.Array
         geometries[at] = drawn
     for at in still_others:
         kinds[others[at]], geometries[others[at]] = _other(rest[at])
-    return kinds, geometries
+    return kinds, column(geometries, pa.string())
 
 
 def _flat(raws: Sequence[bytes | msgspec.Raw]) -> tuple[pa.StringArray, list[int]]:

@@ -5,12 +5,13 @@ import json
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include.labelling.files import coco_columns
 from include.labelling.files.coco import read_coco
-from include.labelling.files.coco_columns import columns_of
 from include.labelling.files.coco_shapes import annotation_of, columns_of_any
 from include.labelling.files.values import as_id, path_in_delivery
 from include.labelling.items import Labelled, Refused, Shape
@@ -86,6 +87,13 @@ odd = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+def columns_of(raws: list[msgspec.Raw], classes: dict[str, str]) -> dict[str, list[Any]]:
+    """In their order, as they are of no image."""
+    columns, _ = coco_columns.columns_of(raws, classes, {}, 0)
+    (part,) = columns.parts(0, len(raws))
+    return {name: values.to_pylist() if isinstance(values, pa.Array) else list(values) for name, values in part.items()}
+
+
 def by_id(labels: Any) -> list[str]:
     """What each annotation became, and where. NaN is unlike itself."""
     labelled = read(labels)
@@ -111,11 +119,10 @@ def test_public_annotations_become_the_columns_that_any_become(annotations: list
     raws = [msgspec.Raw(json.dumps(one, separators=(",", ":")).encode()) for one in annotations]
     classes = {"1": "Tree", "2": "Dead"}
     one_by_one = columns_of_any([annotation_of(raw) for raw in raws], classes)
-    found = columns_of(raws, classes, {})
-    assert list(found["raw"]) == [json.dumps(one, separators=(",", ":")) for one in annotations]
+    found = columns_of(raws, classes)
+    assert found["raw"] == [json.dumps(one, separators=(",", ":")) for one in annotations]
     for name, values in one_by_one.items():
-        mine = found.get(name, [None] * len(raws))
-        assert repr(list(mine)) == repr(values), name
+        assert repr(found.get(name, [None] * len(raws))) == repr(values), name
 
 
 @pytest.mark.parametrize(
@@ -133,10 +140,9 @@ def test_public_annotations_become_the_columns_that_any_become(annotations: list
 def test_rings_are_told_from_what_is_beside_them(text: str, is_polygon: bool, beside: str | None) -> None:
     start = '{"id":1,"image_id":1,"category_id":1,"bbox":[1,2,3,4],"segmentation":'
     raws = [msgspec.Raw(f"{start}{one}}}".encode()) for one in (beside, text, beside) if one is not None]
-    columns = columns_of(raws, {}, {})
-    geometries = list(columns["geometry"])
+    columns = columns_of(raws, {})
     at = 0 if beside is None else 1
-    assert geometries[at] == (f'{{"flat":{text}}}' if is_polygon else None)
+    assert columns["geometry"][at] == (f'{{"flat":{text}}}' if is_polygon else None)
     assert columns["kind"][at] == ("box" if text == "[]" else "polygon")
 
 
