@@ -48,7 +48,7 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
 def text(parts: Sequence[bytes], before: bytes = b"", after: bytes = b"") -> pa.StringArray:
     """Of UTF-8, each between these."""
-    lengths = np.fromiter(map(len, map(memoryview, parts)), np.int64, len(parts)) + len(before + after)
+    lengths = np.fromiter((len(memoryview(part)) for part in parts), np.int64, len(parts)) + len(before + after)
     return _text(lengths, b"".join([before, (after + before).join(parts), after]))
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise, repeat
-from typing import Any, overload
+from itertools import repeat
+from typing import Any, TypeAlias, overload
 
 import pyarrow as pa
 
 from include.artifacts.tables import AT_ONCE
 from include.labelling.items import Labelled, Shape
 
-Values = Sequence[Any] | pa.Array
+Values: TypeAlias = Sequence[Any] | pa.Array
 
 
 class Columns:
@@ -67,14 +67,11 @@ def _plain(values: Values) -> Iterable[Any]:
 
 def runs(labelled: Labelled) -> list[Sequence[Shape]]:
     """The shapes of all pictures, strays last: those that are neighbours in the same columns in one."""
-    parts = [*(picture.shapes for picture in labelled.pictures), labelled.strays]
-    starts = [0, *(at for at, (before, some) in enumerate(pairwise(parts), 1) if not _goes_on(before, some)), len(parts)]
-    return [_one(parts[start], parts[stop - 1]) for start, stop in pairwise(starts)]
-
-
-def _goes_on(before: Sequence[Shape], some: Sequence[Shape]) -> bool:
-    return isinstance(before, Drawn) and isinstance(some, Drawn) and some.columns is before.columns and some.start == before.stop
-
-
-def _one(first: Sequence[Shape], last: Sequence[Shape]) -> Sequence[Shape]:
-    return Drawn(first.columns, first.start, last.stop) if isinstance(first, Drawn) and isinstance(last, Drawn) else first
+    found: list[Sequence[Shape]] = []
+    for some in (*(picture.shapes for picture in labelled.pictures), labelled.strays):
+        last = found[-1] if found else None
+        if isinstance(some, Drawn) and isinstance(last, Drawn) and some.columns is last.columns and some.start == last.stop:
+            found[-1] = Drawn(some.columns, last.start, some.stop)
+        else:
+            found.append(some)
+    return found
