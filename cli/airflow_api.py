@@ -75,9 +75,9 @@ class AirflowApi:
     def run_state(self, dag_id: str, run_id: str) -> str:
         return str(self._ask("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
-    def latest_run(self, dag_id: str) -> dict[str, Any] | None:
-        runs = self._ask("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-run_after", "limit": 1})["dag_runs"]
-        return runs[0] if runs else None
+    def recent_runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """The last five, latest first."""
+        return list(self._ask("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-run_after", "limit": 5})["dag_runs"])
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
         made = self._ask("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf or {}})
