@@ -2,7 +2,7 @@
 # Every test, each in the environment that it is for (tests/conftest.py). Arguments go to pytest: tests/run.sh -k parity
 # Two lanes at once: whole loops mostly wait, and leave a core to the others. Their output comes when they have ended.
 cd "$(dirname "$0")/.." || exit
-export OMP_WAIT_POLICY=PASSIVE # threads that spin while they wait would take the other lane's core
+export OMP_WAIT_POLICY=PASSIVE # as steps have it: threads that spin while they wait would take the other lane's core
 failed=
 run() { # environment, pytest's arguments
     environment=$1
