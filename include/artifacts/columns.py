@@ -49,17 +49,17 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 def text(parts: Sequence[bytes], before: bytes = b"", after: bytes = b"") -> pa.StringArray:
     """Of UTF-8, each between these."""
     lengths = np.fromiter((len(memoryview(part)) for part in parts), np.int64, len(parts)) + len(before + after)
-    return _text(lengths, b"".join([before, (after + before).join(parts), after]))
+    return _text(lengths, (after + before).join([b"", *parts, b""]), start=len(after))
 
 
 def numbers(values: Sequence[float], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values, NUMBERS[kind]))])
 
 
-def _text(lengths: NDArray[np.int64], data: bytes, is_there: pa.Buffer | None = None) -> pa.StringArray:
+def _text(lengths: NDArray[np.int64], data: bytes, is_there: pa.Buffer | None = None, start: int = 0) -> pa.StringArray:
     if len(data) > MOST_BYTES:
         raise ValueError(f"a column of {len(data)} bytes of text; expected at most {MOST_BYTES} at once")
-    offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)
+    offsets = np.cumsum(np.append(start, lengths)).astype(np.int32)
     return pa.StringArray.from_buffers(len(lengths), pa.py_buffer(offsets), pa.py_buffer(data), is_there)
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from include.artifacts.columns import numbers
@@ -108,7 +110,7 @@ class AnnotationTable:
         at = 0
         for part in parts:
             some = slice(at, at + len(part["kind"]))
-            sides = zip(*part["box_px"], strict=True)
+            sides = np.fromiter(chain.from_iterable(part["box_px"]), np.float64).reshape(-1, len(SIDES)).T
             found = {
                 **part, "annotation_key": keys[some], "image_key": image_keys[some], "shape": part["kind"],
                 **{name: numbers(side, pa.float64()) for name, side in zip(SIDES, sides, strict=True)},

@@ -55,24 +55,23 @@ def columns_of(
         annotations, made_of = [annotation_of(raw) for raw in raws], columns_of_any
     places = [positions.get(as_id(one.image_id), strays) for one in annotations]
     order = np.argsort(places, kind="stable").tolist()
-    annotations, raws = [annotations[at] for at in order], [raws[at] for at in order]
 
     def made(start: int, stop: int) -> dict[str, Values]:
-        some = made_of(annotations[start:stop], classes)
+        some = order[start:stop]
+        found = made_of([annotations[at] for at in some], classes)
         if job is not None:
-            some["job"] = [one or job for one in some.get("job", [None] * len(some["kind"]))]
-        return some | {"raw": text(raws[start:stop])}
+            found["job"] = [one or job for one in found.get("job", [None] * len(some))]
+        return found | {"raw": text([raws[at] for at in some])}
 
     return Columns(made), np.cumsum(np.bincount(places, minlength=strays + 1)).tolist()
 
 
 def _columns_of_plain(annotations: Sequence[Plain], classes: dict[str, str]) -> dict[str, Values]:
-    kinds, geometries = segmented([one.segmentation for one in annotations])
-    names = {one: classes.get(str(one)) for one in {one.category_id for one in annotations}}
+    ids, image_ids, category_ids, boxes, segments, crowds, *_ = zip(*map(msgspec.structs.astuple, annotations), strict=True)
+    kinds, geometries = segmented(segments)
+    names = {one: classes.get(str(one)) for one in set(category_ids)}
     return {
-        "kind": kinds, "box_px": [one.bbox for one in annotations], "geometry": geometries,
-        "class_name": [names[one.category_id] for one in annotations],
-        "annotation_id": numbers([one.id for one in annotations], pa.int64()).cast(pa.string()),
-        "image_id": numbers([one.image_id for one in annotations], pa.int64()).cast(pa.string()),
-        "is_crowd": [one.iscrowd == 1 for one in annotations],
+        "kind": kinds, "box_px": boxes, "geometry": geometries, "class_name": [names[one] for one in category_ids],
+        "annotation_id": numbers(ids, pa.int64()).cast(pa.string()),
+        "image_id": numbers(image_ids, pa.int64()).cast(pa.string()), "is_crowd": [one == 1 for one in crowds],
     }  # fmt: skip
