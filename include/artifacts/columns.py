@@ -52,7 +52,7 @@ def text(parts: Sequence[bytes], before: bytes = b"", after: bytes = b"") -> pa.
     return _text(lengths, (after + before).join([b"", *parts, b""]), start=len(after))
 
 
-def numbers(values: Sequence[float], kind: pa.DataType) -> pa.Array:
+def numbers(values: Sequence[float] | NDArray[Any], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values, NUMBERS[kind]))])
 
 

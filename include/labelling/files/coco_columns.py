@@ -48,7 +48,7 @@ def columns_of(
     `classes`: name by id. `strays`: the position of those of no image, the last. `job`: of those that name none.
     """
     annotations: list[Any]
-    made_of: Callable[[Sequence[Any], dict[str, str]], dict[str, Values]]
+    made_of: Callable[[Sequence[Any], dict[str, str]], dict[str, Any]]
     try:
         annotations, made_of = [_decode(raw) for raw in raws], _columns_of_plain
     except msgspec.DecodeError:

@@ -50,7 +50,7 @@ KEYS = frozenset(Annotation.__struct_fields__)
 _decode = msgspec.json.Decoder(Annotation).decode
 
 
-def columns_of_any(annotations: Sequence[Annotation], classes: dict[str, str]) -> dict[str, list[Any]]:
+def columns_of_any(annotations: Sequence[Annotation], classes: dict[str, str]) -> dict[str, Any]:
     """The fields of Shape by name, but for `raw`. `classes`: name by id."""
     seen_kinds, flat = segmented([one.segmentation for one in annotations])
     seen = [_drawn(*each) for each in zip(annotations, seen_kinds, flat.to_pylist(), strict=True)]
