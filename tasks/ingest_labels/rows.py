@@ -95,7 +95,7 @@ class AnnotationTable:
         return pa.concat_tables(self._parts)
 
     def parquet(self) -> bytes:
-        """The table as a file, most of it written by now. Nothing can be added any more."""
+        """The table as a file, most of it compressed by now. Nothing can be added any more."""
         self._pack()
         return self._file.content()
 
