@@ -88,7 +88,7 @@ def follow(api: AirflowApi, store: Store, progress: Progress, delivery: str) -> 
 
 
 def show_runs(api: AirflowApi, progress: Progress, dag_id: str, seen: dict[str, str]) -> list[dict[str, Any]]:
-    """The active runs of a DAG. Shown are the tasks of these, of the latest, and of those that ended since `seen` (state by run)."""
+    """The active runs of a DAG. Tasks are shown of these, of the latest, and of those that ended since `seen` (state by run)."""
     runs = api.recent_runs(dag_id)
     for run in reversed(runs):
         run_id, state = run["dag_run_id"], run["state"]
