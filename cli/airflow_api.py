@@ -51,12 +51,12 @@ class AirflowApi:
         headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
         return httpx.Client(base_url=f"{self.url}/api/v2", headers=headers, timeout=30, transport=httpx.HTTPTransport(retries=3))
 
-    def _get(self, path: str, **options: Any) -> httpx.Response:
+    def get(self, path: str, **options: Any) -> httpx.Response:
         """Asked again while nobody answers. Not so the login before it: a stack that does not run is said at once."""
         return PATIENTLY(self.client.get, path, **options)
 
     def _ask(self, method: str, path: str, **options: Any) -> Any:
-        answer = self._get(path, **options) if method == "GET" else self.client.request(method, path, **options)
+        answer = self.get(path, **options) if method == "GET" else self.client.request(method, path, **options)
         if answer.is_error:
             raise StackError(f"Airflow: {method} {path}: {answer.status_code} {answer.text[:300]}")
         return answer.json()
@@ -67,7 +67,7 @@ class AirflowApi:
         return {error["filename"]: error["stack_trace"].strip().splitlines()[-1] for error in errors}
 
     def has_dag(self, dag_id: str) -> bool:
-        return self._get(f"/dags/{dag_id}").status_code == 200
+        return self.get(f"/dags/{dag_id}").status_code == 200
 
     def is_paused(self, dag_id: str) -> bool:
         return bool(self._ask("GET", f"/dags/{dag_id}")["is_paused"])
@@ -100,7 +100,7 @@ class AirflowApi:
 
     def _log(self, task: TaskState) -> list[dict[str, Any]]:
         path = f"/dags/{task.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.task_id}/logs/{max(task.try_number, 1)}"
-        answer = self._get(path, params={"full_content": True}, headers={"Accept": "application/json"})
+        answer = self.get(path, params={"full_content": True}, headers={"Accept": "application/json"})
         content = [] if answer.is_error else answer.json().get("content") or []
         return [entry if isinstance(entry, dict) else {"event": str(entry)} for entry in content]
 

@@ -88,7 +88,7 @@ class Loop:
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Every run of a DAG, oldest first."""
-        answer = self.api.client.get(f"/dags/{dag_id}/dagRuns", params={"order_by": "run_after", "limit": 100})
+        answer = self.api.get(f"/dags/{dag_id}/dagRuns", params={"order_by": "run_after", "limit": 100})
         return list(answer.json()["dag_runs"])
 
     def task(self, dag_id: str, task_id: str, run: int = -1) -> TaskState | None:
