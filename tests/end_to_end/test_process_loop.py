@@ -185,7 +185,33 @@ def test_prometheus_finds_each_number_that_a_rule_or_a_panel_asks_for(loop):
     assert ("visionloop_statsd_lines_dropped_total", {}, 0.0) in found
 
 
+def test_doctor_finds_nothing_wrong_with_it(loop):
+    done = visionloop("doctor", "--embedded", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {one["check"]: one["state"] for one in json.loads(done.stdout)["findings"]}
+    assert {name: found[name] for name in ("store", "MLflow", "Airflow", "login", "DAGs", "Airflow's database")} == {
+        "store": "ok", "MLflow": "ok", "Airflow": "ok", "login": "ok", "DAGs": "ok", "Airflow's database": "ok",
+    }  # fmt: skip
+
+
+def test_a_stack_that_was_lost_comes_back_from_its_backup(loop, tmp_path):
+    before = known(loop)
+    done = visionloop("backup", "--embedded", "--with-content", str(tmp_path / "b"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    loop.down()
+    assert [command_line(process) for process in loop.processes()] == []
+    assert visionloop("doctor", "--embedded").returncode == 1
+    for lost in ("s3", "airflow"):
+        shutil.rmtree(loop.home.path / lost)
+    (loop.home.path / "mlflow.db").unlink()
+    done = visionloop("restore", "--embedded", "--yes", str(tmp_path / "b"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    loop.up()
+    assert known(loop) == before
+
+
 def test_after_a_power_cut_the_loop_ends_as_if_nothing_had_happened(loop):
+    """In the stack of the last test: one that came back from a backup goes on."""
     before = len(loop.promotions())
     shapes.deliver(loop.store, "day-3", first_seed=200)
     loop.until(lambda: loop.processes("tasks.train_detector"), "the training to start")
@@ -201,38 +227,3 @@ def test_after_a_power_cut_the_loop_ends_as_if_nothing_had_happened(loop):
     champion = Lineage().champion("shapes")
     promoted = [decision for decision in decisions if decision.decision == "promoted"]
     assert champion.version == promoted[-1].champion_after
-
-
-def test_down_leaves_nothing_running_and_up_finds_everything_again(loop):
-    loop.down()
-    assert [command_line(process) for process in loop.processes()] == []
-    loop.up()
-    assert loop.versions() == ["v1", "v2", "v3"]
-    assert Lineage().champion("shapes") is not None
-
-
-def test_doctor_finds_nothing_wrong_with_it(loop):
-    done = visionloop("doctor", "--embedded", "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = {one["check"]: one["state"] for one in json.loads(done.stdout)["findings"]}
-    assert {name: found[name] for name in ("store", "MLflow", "Airflow", "login", "DAGs", "Airflow's database")} == {
-        "store": "ok", "MLflow": "ok", "Airflow": "ok", "login": "ok", "DAGs": "ok", "Airflow's database": "ok",
-    }  # fmt: skip
-
-
-def test_a_stack_that_was_lost_comes_back_from_its_backup(loop, tmp_path):
-    before = known(loop)
-    done = visionloop("backup", "--embedded", "--with-content", str(tmp_path / "b"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    loop.down()
-    assert visionloop("doctor", "--embedded").returncode == 1
-    for lost in ("s3", "airflow"):
-        shutil.rmtree(loop.home.path / lost)
-    (loop.home.path / "mlflow.db").unlink()
-    done = visionloop("restore", "--embedded", "--yes", str(tmp_path / "b"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    loop.up()
-    assert known(loop) == before
-    decided = len(loop.promotions())
-    shapes.deliver(loop.store, "after-the-loss", first_seed=900)
-    assert len(loop.decided(decided + 1, within_s=400)) == decided + 1, "and it goes on"
