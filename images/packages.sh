@@ -17,3 +17,4 @@ python3 -m venv --without-pip /opt/venv
 uv install --no-deps --require-hashes -r requirements.lock
 for wheel in torch-*.whl; do [ ! -f "$wheel" ] || uv install "$wheel"; done
 uv check
+rm -f /opt/venv/.lock # uv's, and everybody may write to it

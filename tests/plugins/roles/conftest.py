@@ -48,6 +48,10 @@ class Server:
     log: Path
     tokens: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def database(self) -> Path:
+        return self.log.with_name("airflow.db")
+
     def token(self, who: str) -> str:
         if who not in self.tokens:
             body = {"username": self.prefix + who.lower(), "password": PASSWORD}
