@@ -3,7 +3,7 @@
 # Two lanes at once: whole loops mostly wait, and leave a core to the others. The lane that is done first takes what loops are left.
 # The loops' output comes when they have ended.
 cd "$(dirname "$0")/.." || exit
-export OMP_WAIT_POLICY=PASSIVE # threads that spin while they wait would take the other lane's core
+export OMP_WAIT_POLICY=PASSIVE # as steps have it: threads that spin while they wait would take the other lane's core
 failed=
 run() { # environment, pytest's arguments
     environment=$1
