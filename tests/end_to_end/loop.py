@@ -45,11 +45,15 @@ class Loop:
 
     def up(self) -> None:
         self.stack = stacks.up(self.home)
+        self.connect()
+
+    def connect(self) -> None:
+        """Asks the stack that came up from now on; returns when its DAGs are there."""
         os.environ.update(client_environment(self.home, self.stack))
         if self.api is not None:
             self.api.close()
         self.api = AirflowApi(self.stack)
-        self.until(lambda: all(self.api.has_dag(dag_id) for dag_id in DAGS), "the DAGs to appear", 120)
+        self.until(lambda: all(self.api.has_dag(dag_id) for dag_id in DAGS), "the DAGs to appear")
 
     def down(self) -> None:
         stacks.down(self.home)
@@ -66,7 +70,7 @@ class Loop:
     def store(self) -> Store:
         return open_store("s3://visionloop")
 
-    def until(self, check: Callable[[], T], what: str, within_s: float = 240) -> T:
+    def until(self, check: Callable[[], T], what: str, within_s: float = 400) -> T:
         """The first true answer of `check`. Fails with where everything stands."""
         deadline = time.monotonic() + within_s
         while not (answer := check()):
@@ -103,7 +107,7 @@ class Loop:
         cards = [entry for entry in self.store.list("runs/model__shapes") if entry.key.endswith("/promote_model/card.json")]
         return [Promotion.load(self.store, entry.key) for entry in sorted(cards, key=lambda entry: entry.modified)]
 
-    def decided(self, count: int, within_s: float = 300) -> list[Promotion]:
+    def decided(self, count: int, within_s: float = 600) -> list[Promotion]:
         """Wait for the count-th decision, and until every run has ended."""
 
         def check() -> list[Promotion]:
