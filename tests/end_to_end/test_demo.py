@@ -20,7 +20,7 @@ from cli.home import Home, client_environment, is_free
 from include.artifacts import EvaluationReport, Promotion
 from include.storage import open_store
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3000)]
 ROOT = Path(__file__).resolve().parents[2]
 EPOCHS = 16
 
@@ -45,7 +45,7 @@ def environment(home):
 
 def visionloop(home, *words):
     command = [str(ROOT / "visionloop"), *words]
-    return subprocess.run(command, env=environment(home), capture_output=True, text=True, timeout=1200, check=False)
+    return subprocess.run(command, env=environment(home), capture_output=True, text=True, timeout=2400, check=False)
 
 
 @pytest.fixture(scope="module")

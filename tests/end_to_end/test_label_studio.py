@@ -19,7 +19,7 @@ from tests.end_to_end.browser import logged_in
 from tests.end_to_end.loop import Loop
 from tests.label_studio_server import Studio, label_studio
 
-pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.timeout(1800)]
 SECRET = "a webhook's secret"
 SOURCE = """
 owner: labelling-lead

@@ -15,7 +15,7 @@ from tests.end_to_end.loop import Loop
 from tests.receiver import Chat, chat
 from tests.versions import put_version
 
-pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.timeout(1800)]
 NEEDED = ("dataset_filter", "dataset_transform", "dataset_alias")
 
 

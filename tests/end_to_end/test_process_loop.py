@@ -23,7 +23,7 @@ from tests.end_to_end.drill import known, visionloop
 from tests.end_to_end.loop import DAGS, Loop, command_line
 from tests.promql import PROMETHEUS_OWN, expressions, metrics
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
