@@ -20,7 +20,7 @@ import pytest
 from tests.promql import expressions
 from tests.receiver import chat
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "include/monitoring"
 
