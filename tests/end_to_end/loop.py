@@ -12,7 +12,7 @@ import psutil
 
 from cli import stack as stacks
 from cli.airflow_api import AirflowApi, TaskState
-from cli.home import Home, client_environment
+from cli.home import PREFERRED_PORTS, Home, Stack, client_environment, free_ports
 from cli.services import MARK
 from include.artifacts import Promotion
 from include.storage import Store, open_store
@@ -38,6 +38,8 @@ class Loop:
 
     def __init__(self, folder: Path, epochs: int, **environment: str) -> None:
         self.home = Home(folder / "home")
+        # not those that people are used to: another stack may come up beside it (tests/run.sh), and find them free, too
+        self.home.save(Stack(ports=dict(zip(PREFERRED_PORTS, free_ports(len(PREFERRED_PORTS)), strict=True))))
         self.api: AirflowApi | None = None
         definitions = write_definitions(folder, epochs)
         os.environ.update({"VISIONLOOP_DEFINITIONS": str(definitions), "VISIONLOOP_HOME": str(self.home.path), **environment})
