@@ -19,7 +19,7 @@ from tests.end_to_end.browser import logged_in
 from tests.end_to_end.loop import Loop
 from tests.label_studio_server import Studio, label_studio
 
-pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.timeout(1800)]
 SECRET = "a webhook's secret"
 SOURCE = """
 owner: labelling-lead
@@ -56,14 +56,14 @@ class Orchard:
     def batches(self, source: str) -> list[LabelBatch]:
         return Ledger(self.loop.store, source).batches
 
-    def taken(self, source: str, count: int, within_s: float = 120) -> list[LabelBatch]:
+    def taken(self, source: str, count: int, within_s: float = 300) -> list[LabelBatch]:
         return self.loop.until(
             lambda: found if len(found := self.batches(source)) >= count else [], f"batch {count} of {source}", within_s
         )
 
     def checked(self, source: str, batch: LabelBatch) -> CheckedLabels:
         address = f"labels/{source}/checked/{batch.batch_id}.json"
-        self.loop.until(lambda: self.loop.store.exists(address), address, 120)
+        self.loop.until(lambda: self.loop.store.exists(address), address)
         return CheckedLabels.load(self.loop.store, address)
 
 
@@ -84,7 +84,7 @@ def orchard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orchard]:
             model.write(REVIEWED)
         try:
             loop.up()
-            loop.until(lambda: all(loop.api.has_dag(f"labels__{name}") for name in both.project), "the sources' DAGs", 120)
+            loop.until(lambda: all(loop.api.has_dag(f"labels__{name}") for name in both.project), "the sources' DAGs")
             yield both
         finally:
             loop.close()
@@ -110,7 +110,7 @@ def test_finished_task_is_taken_in_by_poll_and_a_correction_after_it(orchard: Or
     seen = orchard.loop.until(
         lambda: (one := Ledger(orchard.loop.store, "orchard").seen) and one[f"task-{waiting}"].status == "skipped" and one,
         "the skip",
-        60,
+        300,
     )
     assert seen[f"task-{task}"].status == "finished"
 
@@ -122,9 +122,9 @@ def test_webhook_wakes_a_source_that_is_polled_once_an_hour(orchard: Orchard) ->
     studio.ask("POST", "/api/webhooks/", json=hook)
     started = time.monotonic()
     studio.annotate(task, [orchard.box("tree", 25, 25, 50, 25)])
-    (batch,) = orchard.taken("garden", 1, within_s=90)
+    (batch,) = orchard.taken("garden", 1, within_s=300)
     assert [one.item for one in batch.deliveries] == [f"task-{task}"]
-    assert time.monotonic() - started < 90
+    assert time.monotonic() - started < 300
 
 
 def test_forged_webhook_wakes_nobody(orchard: Orchard) -> None:
@@ -184,7 +184,7 @@ def test_annotators_hear_of_what_the_champion_suspects_once_a_person_approves(or
         page.screenshot(path="/tmp/shots/reviewed.png")
         spot = loop.task("labels__meadow", "spot_check")
         page.goto(f"{loop.api.url}/dags/labels__meadow/runs/{spot.run_id}/tasks/spot_check/details")
-        page.goto(page.get_by_role("link", name="Spot check").get_attribute("href", timeout=60_000))
+        page.goto(page.get_by_role("link", name="Spot check").get_attribute("href"))
         page.screenshot(path="/tmp/shots/spot.png", full_page=True)
         for label in page.get_by_label("ok").all():
             label.check()

@@ -22,7 +22,7 @@ def operator(plate):
     return lambda **config: ProcessStepOperator(task_id="fake", plate=plate, addresses={}, config=config)
 
 
-def wait_for(check, within_s=15):
+def wait_for(check, within_s=120):
     deadline = time.monotonic() + within_s
     while not (found := check()):
         assert time.monotonic() < deadline, "waited too long"

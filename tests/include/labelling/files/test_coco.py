@@ -50,7 +50,6 @@ def only_shape(labels: Any) -> Shape:
     return shape
 
 
-@settings(deadline=None)
 @given(images=entries, annotations=entries, categories=entries)
 def test_every_entry_becomes_one_picture_or_shape_whatever_is_in_it(
     images: list[Any], annotations: list[Any], categories: list[Any]
@@ -101,7 +100,7 @@ def by_id(labels: Any) -> list[str]:
     return sorted(repr((name, shape)) for name, shapes in places for shape in shapes)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(annotations=st.lists(like_public, max_size=8) | st.lists(like_public | odd, max_size=8))
 def test_an_annotation_is_read_alike_whatever_is_beside_it(annotations: list[Any]) -> None:
     """A file of public annotations alone is read in columns without looking at each: the odd one among them is."""
@@ -113,7 +112,7 @@ def test_an_annotation_is_read_alike_whatever_is_beside_it(annotations: list[Any
     assert by_id({**labels, "annotations": [*annotations, odd_one]}) == sorted([*alone, beside])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(like_public, min_size=1, max_size=8))
 def test_public_annotations_become_the_columns_that_any_become(annotations: list[Any]) -> None:
     raws = [msgspec.Raw(json.dumps(one, separators=(",", ":")).encode()) for one in annotations]
@@ -146,7 +145,6 @@ def test_rings_are_told_from_what_is_beside_them(text: str, is_polygon: bool, be
     assert columns["kind"][at] == ("box" if text == "[]" else "polygon")
 
 
-@settings(deadline=None)
 @given(st.binary() | anything.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     with contextlib.suppress(Refused):
