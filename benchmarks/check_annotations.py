@@ -43,19 +43,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from benchmarks.check_annotations import config_of
 from include.artifacts.tables import ANNOTATIONS, IMAGES
-from include.checks.asking import Suites
 from include.step.garbage import look_seldom
+from tasks.validate_annotations.asking import Coming
 from tasks.validate_annotations.stream import parts_of_file, whole
 from tasks.validate_annotations.validate import divide
 look_seldom()  # as every step does once it has its imports
-imported = time.perf_counter() - began
-folder = Path(sys.argv[1])
-suites = Suites(folder / "gx", "b1", datetime(2026, 1, 1, tzinfo=UTC))
+folder, asked_at = Path(sys.argv[1]), []
+coming = Coming(folder / "gx", "b1", datetime(2026, 1, 1, tzinfo=UTC))
+def ask(*told):
+    suites = coming.suites()
+    asked_at.append(time.perf_counter() - began)
+    return suites.broken(*told)
 (folder / "divided").mkdir()
 parts = parts_of_file(folder / "annotations.parquet", ANNOTATIONS)
-divided = divide(whole(folder / "images.parquet", IMAGES), parts, None, config_of(), suites.broken, folder / "divided")
+divided = divide(whole(folder / "images.parquet", IMAGES), parts, None, config_of(), ask, folder / "divided")
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-said = {"import_s": imported, "peak_mb": peak, "accepted": divided.annotations, "findings": sum(divided.counts.values())}
+said = {"import_s": asked_at[0], "peak_mb": peak, "accepted": divided.annotations, "findings": sum(divided.counts.values())}
 print("ANSWER", json.dumps(said))
 """
 THEIRS = """

@@ -24,9 +24,9 @@ from great_expectations.expectations.metrics.map_metric_provider.multicolumn_map
     MulticolumnMapMetricProvider,
 )
 
-from include.checks import annotation_checks, batch_checks, image_checks, mask_checks, polygon_checks
 from include.checks.catalogue import BY_NAME
-from include.checks.checks import CHECKS, Bools, Check
+from include.checks.checks import Bools, Check
+from include.checks.every import CHECKS
 from include.definitions.suites import RuleInUse
 from include.errors import ConfigError
 
@@ -35,7 +35,6 @@ ROW = "row"
 FOUND: dict[
     str, Bools
 ] = {}  # by rule, where it was broken when Great Expectations last asked: it makes lists of values, no columns
-FILL = (annotation_checks, batch_checks, image_checks, mask_checks, polygon_checks)  # being imported, they fill CHECKS
 
 
 class _AboutLabels(MulticolumnMapExpectation):

@@ -25,9 +25,9 @@ from itertools import islice
 
 from include.artifacts import CheckedLabels, LabelBatch, LetThrough, StoppedLabels
 from include.artifacts.tables import ANNOTATIONS, FINDINGS, IMAGES
-from include.checks.asking import Suites
 from include.errors import BadInputError, ConfigError
 from include.step.run import StepRun, main
+from tasks.validate_annotations.asking import Coming
 from tasks.validate_annotations.batch import Parent
 from tasks.validate_annotations.config import ValidateAnnotations
 from tasks.validate_annotations.data_docs.publish import publish
@@ -45,15 +45,15 @@ def validate(step: StepRun[ValidateAnnotations]) -> CheckedLabels:
     batch = step.input("batch", LabelBatch)
     if batch.source != step.config.source:
         raise ConfigError(f"{step.addresses['batch']}: a batch of source {batch.source}, expected {step.config.source}")
+    coming = Coming(step.scratch / "questions", batch.batch_id, batch.made_by.ended_at)
     images_in = step.content.to_file(batch.images_table, step.scratch / "images_in.parquet")
     annotations_in = step.content.to_file(batch.annotations_table, step.scratch / "annotations_in.parquet")
     images, annotations = whole(images_in, IMAGES), parts_of_file(annotations_in, ANNOTATIONS)
-    suites = Suites(step.scratch / "questions", batch.batch_id, batch.made_by.ended_at)
     pictures = _pictures(step, images["md5"].unique().drop_null().to_pylist())
     (step.scratch / "divided").mkdir()
-    divided = divide(images, annotations, pictures, step.config, suites.broken, step.scratch / "divided", _parent(step, batch))
+    divided = divide(images, annotations, pictures, step.config, coming.broken, step.scratch / "divided", _parent(step, batch))
     _say(step, divided)
-    data_docs = publish(step, batch, images_in, annotations_in, suites, divided)
+    data_docs = publish(step, batch, images_in, annotations_in, coming.suites(), divided)
     if divided.stopped_by and not step.config.let_through_because:
         _stop(step, batch, divided, data_docs)
     return _card(step, batch, divided, data_docs)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
 from include.artifacts.tables import FINDINGS, table_of_columns
 from include.checks.annotation_checks import SIDES
-from include.checks.checks import CHECKS
+from include.checks.every import CHECKS
 from include.definitions.suites import RuleInUse
 from tasks.validate_annotations.frames import stock_columns
 from tasks.validate_annotations.gates import Passed
@@ -18,6 +19,7 @@ from tasks.validate_annotations.verdicts import Rules
 
 Row = Mapping[Any, Any]
 Finding = dict[str, Any]
+AT_ONCE = 20_000  # findings that are Python objects at the same time
 SUBJECTS = {"images": "image", "annotations": "annotation", "batch": "batch"}
 
 
@@ -75,6 +77,13 @@ def got(row: Row, rule: RuleInUse) -> str:
     if rule.expect:
         return ", ".join(f"{key} {row.get(key)}" for key in stock_columns(rule)) or "not as expected"
     return CHECKS[rule.name].got(row)
+
+
+def tables_of(findings: Iterable[Finding]) -> Iterator[pa.Table]:
+    """The same, in parts: there may be one of every image."""
+    waiting = iter(findings)
+    while some := list(islice(waiting, AT_ONCE)):
+        yield table_of(some)
 
 
 def table_of(findings: Iterable[Finding]) -> pa.Table:

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from include.artifacts.tables import ANNOTATIONS, to_frame
 from include.checks.annotation_checks import SIDES
-from include.checks.checks import CHECKS
+from include.checks.every import CHECKS
 from include.checks.mask_checks import misfit_of
 from include.checks.polygon_checks import polygons
 from include.definitions.suites import RuleInUse
 from tasks.validate_annotations.pictures import Picture
-from tasks.validate_annotations.texts import words
+from tasks.validate_annotations.texts import quick_hashes, shared, words
 
 Ints = NDArray[np.int64]
 WORDS = ("shape", "class_name", "conflict", "attributes", "guideline", "annotator", "job")  # of annotations: few different ones
@@ -49,13 +49,17 @@ def same_image(images: pa.Table, sound: pd.DataFrame) -> Ints:
     Within a delivery the first stands; between deliveries the later, as a later batch would: so it does not matter whether
     two deliveries came in one batch or in two.
     """
-    rows = sound["row"].to_numpy()
+    md5s, stands_for = images["md5"].combine_chunks(), np.full(len(sound), -1)
+    hashes = quick_hashes(md5s.fill_null(""), 0)
+    alike = shared(hashes[sound["row"]])  # few
+    rows = sound["row"].to_numpy()[alike]
     some = images.select(["md5", "delivery"]).take(pa.array(rows))
     keys = pd.DataFrame({"md5": words(some["md5"]).cat.codes, "delivery": words(some["delivery"]).cat.codes, "row": rows})
     firsts = keys.drop_duplicates(["md5", "delivery"], keep="first")
     standing = firsts.drop_duplicates("md5", keep="last").set_index("md5")["row"]
     stands = keys["md5"].map(standing).to_numpy(np.int64)
-    return np.where(stands == rows, -1, stands)
+    stands_for[alike] = np.where(stands == rows, -1, stands)
+    return stands_for
 
 
 def annotation_frame(part: pa.Table, first: int, at: Ints, images: pd.DataFrame, rules: Collection[RuleInUse]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from include.definitions.suites import RuleInUse
-from tasks.validate_annotations.findings import Finding, Findings, got
+from tasks.validate_annotations.findings import AT_ONCE, Finding, Findings, got
 from tasks.validate_annotations.frames import image_frame, same_image
 from tasks.validate_annotations.pictures import Picture, as_seen
 from tasks.validate_annotations.texts import Places
@@ -27,23 +27,29 @@ class Images:
     `is_lost`: by row of the table, whether the image is set aside; `why`: of those, the rule and what was got.
     """
 
-    def __init__(self, table: pa.Table, pictures: Mapping[str, Picture] | None, rules: Rules, ask: Ask) -> None:
-        self.table, self.pictures, self.rules, self.ask = table, pictures, rules, ask
+    def __init__(self, table: pa.Table, pictures: Mapping[str, Picture] | None, rules: Rules) -> None:
+        self.table, self.pictures, self.rules = table, pictures, rules
         self.places = Places(table["image_key"])
         self.frame = image_frame(table, pictures, rules.all)
-        _, self.bits = judge("1-images", self.frame, rules, rules.asked("alone"), ask)
-        self.same = np.full(len(table), -1)
-        self.is_lost = (self.bits & rules.rejecting) > 0
-        sound = self._sound()
-        sound["same_image_as"] = self.same[sound["row"]] = same_image(table, sound)
-        self._judge("2-images-delivered-twice", sound, "beside others")
+        self.bits, self.is_lost, self.same = (
+            np.zeros(len(table), np.uint64),
+            np.zeros(len(table), np.bool_),
+            np.full(len(table), -1),
+        )
         self.by_annotations: dict[int, tuple[RuleInUse, int]] = {}
 
-    def _sound(self) -> pd.DataFrame:
-        return self.frame[~self.is_lost].reset_index(drop=True)
+    def judge(self, ask: Ask) -> None:
+        """Each by itself, then beside the others."""
+        self._judge("1-images", self.frame, "alone", ask)
+        sound = self._sound()
+        sound["same_image_as"] = self.same[sound["row"]] = same_image(self.table, sound)
+        self._judge("2-images-delivered-twice", sound, "beside others", ask)
 
-    def _judge(self, question: str, sound: pd.DataFrame, when: str) -> None:
-        _, bits = judge(question, sound, self.rules, self.rules.asked(when), self.ask)
+    def _sound(self) -> pd.DataFrame:
+        return self.frame[~self.is_lost].reset_index(drop=True) if self.is_lost.any() else self.frame.copy(deep=False)
+
+    def _judge(self, question: str, sound: pd.DataFrame, when: str, ask: Ask) -> None:
+        _, bits = judge(question, sound, self.rules, self.rules.asked(when), ask)
         self.bits[sound["row"]] |= bits
         self.is_lost |= (self.bits & self.rules.rejecting) > 0
 
@@ -53,9 +59,9 @@ class Images:
             self.by_annotations[int(row)] = (rule, int(count))
         self.is_lost[rows] = True
 
-    def look_at_labels(self, boxes: Ints) -> None:
+    def look_at_labels(self, boxes: Ints, ask: Ask) -> None:
         """`boxes`: how many annotations each image has that teach."""
-        self._judge("5-images-at-the-end", self._sound().assign(boxes=boxes[~self.is_lost]), "at the end")
+        self._judge("5-images-at-the-end", self._sound().assign(boxes=boxes[~self.is_lost]), "at the end", ask)
 
     def why(self, row: int) -> tuple[RuleInUse, str]:
         """Of an image that is set aside."""
@@ -83,6 +89,10 @@ class Images:
 
     def rows(self, rows: list[int]) -> Iterator[dict[Any, Any]]:
         """All that is known of these images."""
+        for start in range(0, len(rows), AT_ONCE):
+            yield from self._rows(rows[start : start + AT_ONCE])
+
+    def _rows(self, rows: list[int]) -> Iterator[dict[Any, Any]]:
         others = self.same[rows]
         same = self.table["image_key"].take(pa.array(others, mask=others < 0)).to_pylist()
         looked = self.frame.iloc[rows].to_dict("records")

@@ -3,38 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tasks.validate_annotations.spill import Records
 
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """By number of the annotator or job."""
+
+    boxes: Floats
+    images: Floats
+    log_areas: Floats
+
 
 class People:
-    """`numbers`: number by name. Records come with whole images."""
+    """`numbers`: number by name."""
 
     def __init__(self, numbers: Mapping[object, int]) -> None:
         self.numbers = numbers
-        self.boxes, self.images, self.log_areas = (np.zeros(0) for _ in range(3))
+        self._sums = Sums(*(np.zeros(0) for _ in fields(Sums)))
 
-    def add(self, records: Records, kind: str) -> None:
-        """`kind`: annotator or job."""
+    def sums(self, records: Records, kind: str) -> Sums:
+        """Of records that come with whole images. `kind`: annotator or job."""
         records = records[records[kind] >= 0]
         who, count = records[kind].astype(np.int64), len(self.numbers)
         pairs = np.sort(who << 32 | records["image"])
         pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])[: len(pairs)]]
         log_areas = np.log(records["width"] * records["height"])
-        self.boxes = _longer(self.boxes, count) + np.bincount(who, minlength=count)
-        self.images = _longer(self.images, count) + np.bincount(pairs >> 32, minlength=count)
-        self.log_areas = _longer(self.log_areas, count) + np.bincount(who, log_areas, minlength=count)
+        counted = (
+            np.bincount(one, weights, minlength=count) for one, weights in ((who, None), (pairs >> 32, None), (who, log_areas))
+        )
+        return Sums(*(one.astype(np.float64) for one in counted))
+
+    def add(self, sums: Sums) -> None:
+        before = (_longer(getattr(self._sums, one.name), len(self.numbers)) for one in fields(Sums))
+        self._sums = Sums(*(one + getattr(sums, field.name) for one, field in zip(before, fields(Sums), strict=True)))
 
     def frame(self, rejected: Mapping[object, int]) -> pd.DataFrame:
         """One row each, with what is usual among them in words. `rejected`: of their annotations, by name."""
         frame = pd.DataFrame({"batch_key": pd.Series(list(self.numbers), dtype=object), "row": np.arange(len(self.numbers))})
-        boxes, images = _longer(self.boxes, len(frame)), _longer(self.images, len(frame))
+        boxes, images, log_areas = (_longer(getattr(self._sums, one.name), len(frame)) for one in fields(Sums))
         frame["boxes"] = boxes.astype(np.int64)
         frame["boxes_per_image"] = boxes / images.clip(min=1)
-        frame["log_area"] = _longer(self.log_areas, len(frame)) / boxes.clip(min=1)
+        frame["log_area"] = log_areas / boxes.clip(min=1)
         aside = np.array([rejected.get(name, 0) for name in self.numbers], np.float64)
         frame["rejected_share"] = aside / (boxes + aside).clip(min=1)
         usual = frame[["boxes_per_image", "log_area", "rejected_share"]].median()
@@ -43,5 +61,5 @@ class People:
         return frame
 
 
-def _longer(values: np.typing.NDArray[np.float64], count: int) -> np.typing.NDArray[np.float64]:
+def _longer(values: Floats, count: int) -> Floats:
     return np.append(values, np.zeros(max(0, count - len(values))))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.validate_annotations.spill import Records
+from tasks.validate_annotations.texts import shared
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -19,16 +20,14 @@ BOX = [("row", "i8"), ("image", "i4"), ("kind", "i4"), ("x", "f8"), ("y", "f8"),
 ID = [("row", "i8"), ("image", "i4"), ("delivery", "i4"), ("hash", "u8"), ("other_hash", "u8")]
 MIX = np.uint64(0x9E3779B97F4A7C15)  # odd, and without a pattern
 SIDES = ("x", "y", "width", "height")
+FAR = 2.0**20  # px: no image is so wide. Farther boxes are sorted right, too, but slowly
 
 
 def repeated_ids(records: Records) -> Pairs:
     """The first row of an id stands. Ids are compared by 128 bits (`identities`), within their delivery."""
     delivery = records["delivery"].astype(np.uint64) << np.uint64(32)
     mixed = records["hash"] ^ ((records["other_hash"] + delivery) * MIX)
-    order = np.argsort(mixed)
-    same = mixed[order][1:] == mixed[order][:-1]
-    few = order[np.append(same, False)[: len(order)] | np.append(False, same)[: len(order)]]  # nearly all ids are given once
-    records = records[few]
+    records = records[shared(mixed)]  # nearly all ids are given once
     records = records[np.lexsort((records["row"], records["other_hash"], records["hash"], records["delivery"]))]
     starts = _starts(records, ("delivery", "hash", "other_hash"))
     first = records["row"][np.maximum.accumulate(np.where(starts, np.arange(len(records)), 0))]
@@ -42,7 +41,8 @@ def repeated_boxes(records: Records, max_iou: float) -> Pairs:
     kept ones the one that overlaps most is named, the first of equals.
     """
     boxes = {name: np.ascontiguousarray(records[name]) for name in ("row", *SIDES)}
-    boxes["group"] = records["image"].astype(np.int64) << 16 | records["kind"]
+    kinds = int(records["kind"].max(initial=0)) + 1
+    boxes["group"] = records["image"].astype(np.int64) * kinds + records["kind"]
     boxes = _at(boxes, _order(boxes))
     alone = _starts(boxes, ("group", *SIDES))
     firsts = boxes["row"][np.maximum.accumulate(np.where(alone, np.arange(len(alone)), 0))][~alone]
@@ -64,16 +64,17 @@ def _at(boxes: Boxes, places: NDArray[Any]) -> Boxes:
 def _order(boxes: Boxes) -> NDArray[np.intp]:
     """By group, then left edge; copies of a box lie together, in the order of their rows."""
     group, left = boxes["group"], boxes["x"]
-    order = np.argsort(left, kind="stable")
-    order = order[np.argsort(group[order], kind="stable")]
-    # few have the same left edge, and only those need to be sorted by all their sides
-    same = (np.diff(group[order]) == 0) & (np.diff(left[order]) == 0)
+    # both in one number, as exact as it can be: to sort by it is several times as fast
+    near = group * FAR + left.clip(-FAR / 2, FAR / 2 - 1)
+    order = np.argsort(near)
+    # few have the same, and only those need to be sorted by all their sides
+    same = np.diff(near[order]) == 0
     ties = np.flatnonzero(np.append(same, False)[: len(order)] | np.append(False, same)[: len(order)])
     rows = order[ties]
     rest = np.zeros(len(ties), np.uint64)
     for side in SIDES[1:]:
         rest = (rest ^ boxes[side][rows].view(np.uint64)) * MIX
-    order[ties] = rows[np.lexsort((rest, left[rows], group[rows]))]
+    order[ties] = rows[np.lexsort((boxes["row"][rows], rest, left[rows], group[rows]))]
     return order
 
 

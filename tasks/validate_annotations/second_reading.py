@@ -18,7 +18,8 @@ from tasks.validate_annotations.findings import Finding, Findings, table_of
 from tasks.validate_annotations.first_reading import FirstReading, numbered
 from tasks.validate_annotations.frames import annotation_frame
 from tasks.validate_annotations.repeats import Pairs
-from tasks.validate_annotations.verdicts import MOST, Bits, judge, repair
+from tasks.validate_annotations.stream import ahead
+from tasks.validate_annotations.verdicts import MOST, Ask, Bits, judge, repair
 
 Ints = NDArray[np.int64]
 Repairs = dict[int, dict[str, tuple[dict[str, float], dict[str, float]]]]  # by position and rule: before and after
@@ -36,8 +37,8 @@ class Part:
 class SecondReading:
     """`by_class`: accepted annotations by class in datasets. `rejected`: others, by annotator and by job."""
 
-    def __init__(self, first: FirstReading, make: Findings) -> None:
-        self.first, self.make, self.rules = first, make, first.rules
+    def __init__(self, first: FirstReading, make: Findings, ask: Ask) -> None:
+        self.first, self.make, self.ask, self.rules = first, make, ask, first.rules
         self.by_class: Counter[str] = Counter()
         self.rejected: dict[str, Counter[object]] = {"annotator": Counter(), "job": Counter()}
         self.wanted = np.unique(np.concatenate([first.same_id[1], first.same_box[1]]))
@@ -45,9 +46,9 @@ class SecondReading:
         self.why: dict[int, tuple[Any, str]] = {}
 
     def parts(self) -> Iterator[Part]:
-        parts = numbered(self.first.annotations, set(ANNOTATIONS.names))
-        for (first, part), bits, at in zip(parts, self.first.bits, self.first.image_at, strict=True):
-            yield self._part(first, part, bits, at.astype(np.int64))
+        for first, part in ahead(numbered(self.first.annotations, set(ANNOTATIONS.names))):
+            here = slice(first, first + len(part))
+            yield self._part(first, part, self.first.bits[here], self.first.image_at[here].astype(np.int64))
 
     def _part(self, first: int, part: pa.Table, bits: Bits, at: Ints) -> Part:
         goes = (at >= 0) & np.append(self.first.images.is_lost, False)[at]
@@ -57,7 +58,7 @@ class SecondReading:
         frame = pd.DataFrame(
             {"row": rows, "same_id_as": _of(self.first.same_id, rows), "same_box_as": _of(self.first.same_box, rows)}
         )
-        bits[is_sound] |= judge("4-annotations-made-twice", frame, self.rules, asked, self.first.ask)[1]
+        bits[is_sound] |= judge("4-annotations-made-twice", frame, self.rules, asked, self.ask)[1]
         accepted = ~goes & ((bits & self.rules.rejecting) == 0)
         here = self.wanted[(self.wanted >= first) & (self.wanted < first + len(part))]
         self.keys |= dict(zip(here.tolist(), part["annotation_key"].take(pa.array(here - first)).to_pylist(), strict=True))
@@ -88,13 +89,14 @@ class SecondReading:
         self, first: int, part: pa.Table, bits: Bits, at: Ints, goes: NDArray[np.bool_], sides: pd.DataFrame, repairs: Repairs
     ) -> Iterator[Finding]:
         positions = np.flatnonzero((bits > 0) | goes)
-        boxes = sides.to_dict("index")
+        boxes, with_image = sides.to_dict("index"), goes & (bits & self.rules.rejecting == 0)
         rows = part.take(pa.array(positions)).to_pylist()
-        for position, row, beside in zip(positions.tolist(), rows, self._beside(first + positions, at[positions]), strict=True):
+        more = zip(*(one[positions].tolist() for one in (bits, at, with_image)), strict=True)
+        beside = self._beside(first + positions, at[positions])
+        for position, row, others, of in zip(positions.tolist(), rows, beside, more, strict=True):
             row |= {side: float("nan") if row[side] is None else row[side] for side in SIDES} | boxes.get(position, {})
-            row |= beside | {"repairs": repairs.get(position, {})}
-            is_own = bits[position] & self.rules.rejecting > 0
-            found = list(self._of(row, int(bits[position]), int(at[position]), bool(goes[position]) and not is_own))
+            row |= others | {"repairs": repairs.get(position, {})}
+            found = list(self._of(row, *of))
             for who in self.rejected:
                 self.rejected[who][row[who]] += found[0]["action"].startswith("reject")
             yield from found

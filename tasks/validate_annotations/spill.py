@@ -1,18 +1,17 @@
-"""Records laid aside in buckets, so that what belongs together is together again, one bucket in memory at a time.
+"""Records laid aside in buckets, so that what belongs together is together again, and few of them are in memory at a time.
 
-All but an only one are on disk.
+Of a batch of which all would be in memory together, they are: files take half a second for a million.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-RECORDS_AT_ONCE = 2**20
+RECORDS_AT_ONCE, BUCKETS_AT_ONCE = 2**19, 2
 Records = NDArray[np.void]
 
 
@@ -22,27 +21,27 @@ class Buckets:
     def __init__(self, folder: Path, dtype: list[tuple[str, str]], most_records: int) -> None:
         self.dtype = np.dtype(dtype)
         self.count = max(1, -(-most_records // RECORDS_AT_ONCE))
+        self._kept: list[list[Records]] | None = [[] for _ in range(self.count)] if self.count <= BUCKETS_AT_ONCE else None
         folder.mkdir()
-        self.paths = [folder / f"{number}" for number in range(self.count)]
-        self._only = [np.empty(0, self.dtype)]
+        self._paths = [folder / f"{number}" for number in range(self.count)]
 
     def add(self, keys: NDArray[Any], columns: dict[str, NDArray[Any]]) -> None:
         """One record per key; `columns` by the names of the type."""
         records = np.empty(len(keys), self.dtype)
         for name, values in columns.items():
             records[name] = values
-        if self.count == 1:
-            self._only.append(records)
-            return
         bucket = keys % self.count
-        for number, path in enumerate(self.paths):
+        for number, path in enumerate(self._paths):
+            its = records[bucket == number] if self.count > 1 else records
+            if self._kept is not None:
+                self._kept[number].append(its)
+                continue
             with path.open("ab") as file:
-                records[bucket == number].tofile(file)
+                its.tofile(file)
 
-    def each(self) -> Iterator[Records]:
-        if self.count == 1:
-            self._only = [np.concatenate(self._only)]
-            yield self._only[0]
-            return
-        for path in self.paths:
-            yield np.fromfile(path, self.dtype) if path.exists() else np.empty(0, self.dtype)
+    def read(self, number: int) -> Records:
+        """One bucket of `count`; as often as one likes."""
+        if self._kept is not None:
+            return np.concatenate([np.empty(0, self.dtype), *self._kept[number]])
+        path = self._paths[number]
+        return np.fromfile(path, self.dtype) if path.exists() else np.empty(0, self.dtype)

@@ -5,13 +5,14 @@ Arrow reads and writes outside Python's lock: a thread makes the next part while
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,34 +25,39 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Parts:
-    """A table of so many rows. `read`: the columns that are wanted → its parts, in order; as often as one likes."""
+    """A table of so many rows."""
 
     rows: int
-    read: Callable[[Collection[str]], Iterator[pa.Table]]
+    rows_at_once: int
+    _read: Callable[[Collection[str], int], Iterator[pa.Table]]
+
+    def read(self, columns: Collection[str], times: int = 1) -> Iterator[pa.Table]:
+        """The columns that are wanted, in parts of `times` the usual rows, in order; as often as one likes."""
+        return self._read(columns, times * self.rows_at_once)
 
 
 def parts_of_file(path: Path, schema: pa.Schema, rows: int = ROWS_AT_ONCE) -> Parts:
     """Columns that the file has not are null: it was made before they were kept."""
 
-    def read(columns: Collection[str]) -> Iterator[pa.Table]:
+    def read(columns: Collection[str], at_once: int) -> Iterator[pa.Table]:
         with pq.ParquetFile(path) as file:
             there = [name for name in schema.names if name in columns and name in file.schema_arrow.names]
-            for batch in file.iter_batches(batch_size=rows, columns=there):
+            for batch in file.iter_batches(batch_size=at_once, columns=there):
                 yield _with(pa.Table.from_batches([batch]), columns, schema)
 
     with pq.ParquetFile(path) as file:
-        return Parts(file.metadata.num_rows, read)
+        return Parts(file.metadata.num_rows, rows, read)
 
 
 def parts_of_table(table: pa.Table, schema: pa.Schema, rows: int = ROWS_AT_ONCE) -> Parts:
     """The same, of what is in memory."""
 
-    def read(columns: Collection[str]) -> Iterator[pa.Table]:
-        for start in range(0, len(table), rows):
-            part = table.slice(start, rows)
+    def read(columns: Collection[str], at_once: int) -> Iterator[pa.Table]:
+        for start in range(0, len(table), at_once):
+            part = table.slice(start, at_once)
             yield _with(part.select([name for name in part.column_names if name in columns]), columns, schema)
 
-    return Parts(len(table), read)
+    return Parts(len(table), rows, read)
 
 
 def whole(path: Path, schema: pa.Schema) -> pa.Table:
@@ -69,17 +75,23 @@ def _with(part: pa.Table, columns: Collection[str], schema: pa.Schema) -> pa.Tab
     return pa.table(arrays, schema=pa.schema([field for field in schema if field.name in columns]))
 
 
-def ahead(parts: Iterator[T]) -> Iterator[T]:
-    """The same, each made by a thread while the one before is used."""
+def submit(threads: Executor, work: Callable[..., T], *told: Any) -> Future[T]:
+    """For a thread, which treats numbers that overflow as whoever asks for it does."""
+    return threads.submit(copy_context().run, work, *told)
 
-    def following() -> T | None:
-        return next(parts, None)
 
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(copy_context().run, following)
-        while (part := coming.result()) is not None:
-            coming = thread.submit(copy_context().run, following)
-            yield part
+def ahead(parts: Iterator[T], count: int = 1) -> Iterator[T]:
+    """The same, made by a thread while those before are used; so many at once are begun, from now on."""
+    thread = ThreadPoolExecutor(1)
+    coming = deque(submit(thread, next, parts, None) for _ in range(count))
+
+    def each() -> Iterator[T]:
+        with thread:
+            while (part := coming.popleft().result()) is not None:
+                coming.append(submit(thread, next, parts, None))
+                yield part
+
+    return each()
 
 
 class Writer:

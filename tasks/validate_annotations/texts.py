@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 SHORT = 16  # bytes
+LONG = 256  # bytes, as text of keys is not
+AT_ONCE = 2**16  # texts that are made as wide as the longest of them
+ODD = np.uint64(1)
 
 
 class Places:
@@ -21,9 +24,9 @@ class Places:
     def __init__(self, keys: pa.ChunkedArray) -> None:
         self.keys = keys.combine_chunks()
         for salt in count():
-            self.salt = f"{salt:016d}"
-            hashes = hashes_of(keys, self.salt)
-            self.order = np.argsort(hashes, kind="stable")
+            self.salt = salt
+            hashes = quick_hashes(self.keys, salt)
+            self.order = np.argsort(hashes).astype(np.int32)
             self.hashes = hashes[self.order]
             if (self.hashes[1:] != self.hashes[:-1]).all():
                 return
@@ -32,22 +35,53 @@ class Places:
 
     def of(self, keys: pa.ChunkedArray) -> Ints:
         """-1 for null and for what is no image of the batch."""
-        words = keys.combine_chunks().dictionary_encode()
-        wanted = words.dictionary
-        at = np.searchsorted(self.hashes, hashes_of(wanted, self.salt)).clip(max=max(0, len(self.order) - 1))
-        places = self.order[at] if len(self.order) else np.zeros(len(wanted), np.int64)
-        is_it = np.zeros(len(wanted), np.bool_)
-        if len(self.order) and len(wanted):
-            is_it = np.asarray(pc.equal(self.keys.take(pa.array(places)), wanted))
-        codes = words.indices.fill_null(len(wanted)).to_numpy()
-        return np.asarray(np.append(np.where(is_it, places, -1), -1)[codes])
+        if not len(self.order):
+            return np.full(len(keys), -1)
+        wanted = keys.combine_chunks()
+        at = np.searchsorted(self.hashes, quick_hashes(wanted.fill_null(""), self.salt)).clip(max=len(self.order) - 1)
+        places = self.order[at]
+        is_it = pc.equal(self.keys.take(pa.array(places)), wanted).fill_null(False).to_numpy(zero_copy_only=False)
+        return np.where(is_it, places, -1).astype(np.int64)
 
 
-def hashes_of(texts: pa.Array | pa.ChunkedArray, salt: str) -> Hashes:
+def quick_hashes(texts: pa.StringArray, salt: int) -> Hashes:
+    """64 bits of each, for who confirms what is found: texts can be made that share them. No text may be null."""
+    odd = np.random.default_rng(salt).integers(0, 2**64, LONG // 8 + 2, np.uint64) | ODD
+    found = np.empty(len(texts), np.uint64)
+    for start in range(0, len(texts), AT_ONCE):
+        some = texts.slice(start, AT_ONCE)
+        lengths = pc.binary_length(some).to_numpy()
+        long = np.flatnonzero(lengths > LONG)
+        words = _padded(pc.if_else(pa.array(lengths > LONG), "", some) if len(long) else some, _width(lengths)).view(np.uint64)
+        hashes = words @ odd[2 : 2 + words.shape[1]] + lengths.astype(np.uint64) * odd[0]  # a text may end in NUL itself
+        hashes[long] = hashes_of(some.take(pa.array(long)), f"{salt:016d}")
+        found[start : start + AT_ONCE] = (hashes ^ hashes >> np.uint64(32)) * odd[1]
+    return found
+
+
+def _width(lengths: NDArray[np.int32]) -> int:
+    """Of the longest that is not long, in whole words."""
+    return max(8, -(-int(lengths.max(where=lengths <= LONG, initial=0)) // 8) * 8)
+
+
+def _padded(texts: pa.StringArray, width: int) -> NDArray[np.uint8]:
+    """Their bytes, a row each, filled up with NUL. None may be longer."""
+    made = pc.ascii_rpad(texts, width, padding="\0")
+    return np.frombuffer(made.buffers()[2] or b"", np.uint8)[: len(texts) * width].reshape(-1, width)
+
+
+def hashes_of(texts: pa.StringArray, salt: str) -> Hashes:
     """64 bits of each."""
-    parts = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
-    found = [pd.util.hash_array(part.to_numpy(zero_copy_only=False), hash_key=salt, categorize=False) for part in parts]
-    return np.concatenate(found) if found else np.empty(0, np.uint64)
+    return pd.util.hash_array(texts.to_numpy(zero_copy_only=False), hash_key=salt, categorize=False)
+
+
+def shared(values: Hashes) -> NDArray[np.intp]:
+    """Where a value is that is there more than once."""
+    in_order = np.sort(values)
+    again = in_order[1:][in_order[1:] == in_order[:-1]]
+    if not len(again):
+        return np.empty(0, np.intp)
+    return np.flatnonzero(again[np.searchsorted(again, values).clip(max=len(again) - 1)] == values)
 
 
 def words(column: pa.ChunkedArray) -> pd.Series:
@@ -65,8 +99,7 @@ def identities(texts: pa.ChunkedArray) -> tuple[Hashes, Hashes]:
     all_texts = texts.combine_chunks()
     lengths = pc.binary_length(all_texts).to_numpy()
     few = np.flatnonzero(lengths <= SHORT)
-    padded = pc.ascii_rpad(all_texts.take(pa.array(few)) if len(few) < len(lengths) else all_texts, SHORT, padding="\0")
-    own = np.frombuffer(padded.buffers()[2] or b"", np.uint8)[: len(few) * SHORT].reshape(-1, SHORT)
+    own = _padded(all_texts.take(pa.array(few)) if len(few) < len(lengths) else all_texts, SHORT)
     few_own = np.count_nonzero(own, axis=1) == lengths[few]  # a text may end in NUL itself
     found = np.empty((len(lengths), 2), np.uint64)
     found[few] = own.view(np.uint64)

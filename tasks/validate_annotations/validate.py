@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from include.artifacts.tables import ANNOTATIONS, FINDINGS, IMAGES
 from tasks.validate_annotations.batch import Parent, about_batch
 from tasks.validate_annotations.config import ValidateAnnotations
-from tasks.validate_annotations.findings import Findings, table_of
+from tasks.validate_annotations.findings import Findings, table_of, tables_of
 from tasks.validate_annotations.first_reading import FirstReading
 from tasks.validate_annotations.gates import passed, stopped_by
 from tasks.validate_annotations.images import Images
@@ -79,15 +79,17 @@ def divide(
     """`pictures`: by md5, what the images really are; None: not looked at. `ask`: Suites.broken. `folder`: an empty one."""
     divided, make = Divided(folder), Findings(config.owner)
     about_images, rules = (Rules(tuple(config.in_use.of(subject))) for subject in ("image", "annotation"))
-    known = Images(images, pictures, about_images, ask)
-    first = FirstReading(annotations, known, rules, config.classes, ask, folder)
-    second, boxes = SecondReading(first, make), np.zeros(len(images), np.int64)
+    known = Images(images, pictures, about_images)
+    first = FirstReading(annotations, known, rules, config.classes, folder)
+    known.judge(ask)
+    first.judge(ask)
+    second, boxes = SecondReading(first, make, ask), np.zeros(len(images), np.int64)
     with Writer(folder / "said.parquet", FINDINGS) as said, Writer(divided.path("annotations"), ANNOTATIONS) as accepted:
         for part in second.parts():
             accepted.add(part.accepted)
             said.add(part.findings)
             boxes += np.bincount(part.image_at, minlength=len(images))
-    known.look_at_labels(boxes)
+    known.look_at_labels(boxes, ask)
     with Writer(divided.path("images"), IMAGES) as good:
         good.add(known.accepted().cast(IMAGES))
     divided.images, divided.annotations, divided.accepted_by_class = (
@@ -97,7 +99,8 @@ def divide(
     )
     batch = about_batch(config, first, second, divided.images, divided.path("annotations"), parent)
     with Writer(divided.path("findings"), FINDINGS) as findings:
-        _keep(findings, divided.counts, table_of(known.findings(make)))
+        for some in tables_of(known.findings(make)):
+            _keep(findings, divided.counts, some)
         for some in parts_of_file(folder / "said.parquet", FINDINGS).read(FINDINGS.names):
             _keep(findings, divided.counts, some)
         _keep(findings, divided.counts, table_of(batch.findings(ask, make)))

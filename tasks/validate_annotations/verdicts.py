@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from include.checks.catalogue import Action
-from include.checks.checks import CHECKS, Bools
+from include.checks.checks import Bools
+from include.checks.every import CHECKS
 from include.definitions.suites import RuleInUse
 from include.errors import ConfigError
 

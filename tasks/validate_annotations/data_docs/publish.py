@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from include.artifacts import LabelBatch
-from include.checks.asking import Suites
 from include.step.run import StepRun
 from tasks.validate_annotations.config import ValidateAnnotations
 from tasks.validate_annotations.data_docs.pages import pages
 from tasks.validate_annotations.data_docs.told import Ruled, Table, Told
 from tasks.validate_annotations.validate import Divided
+
+if TYPE_CHECKING:  # three seconds, for which nobody waits before there is something to ask
+    from include.checks.asking import Suites
 
 
 def publish(

@@ -31,6 +31,23 @@ def test_next_part_is_made_while_one_is_used() -> None:
     assert list(coming) == [2]
 
 
+def test_as_many_parts_as_may_be_are_made_before_the_first_is_asked_for() -> None:
+    made: list[int] = []
+    begun = threading.Event()
+
+    def parts() -> Iterator[int]:
+        for number in range(5):
+            made.append(number)
+            if number == 2:
+                begun.set()
+            yield number
+
+    coming = ahead(parts(), 3)
+    assert begun.wait(10)
+    assert made == [0, 1, 2]  # and no more
+    assert list(coming) == [0, 1, 2, 3, 4]
+
+
 def test_what_a_part_raises_is_raised_in_its_turn() -> None:
     def parts() -> Iterator[int]:
         yield 1
@@ -81,7 +98,7 @@ def test_error_of_the_block_is_not_hidden_by_one_of_the_file(tmp_path: Path) -> 
         written(tmp_path / "w.parquet", WRONG, error=KeyError("mine"))
 
 
-@pytest.mark.parametrize("at_once", [100, 3], ids=["in memory", "on disk"])
+@pytest.mark.parametrize("at_once", [100, 5, 3], ids=["one bucket", "in memory", "on disk"])
 def test_records_with_the_same_key_are_together_in_their_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
@@ -90,9 +107,9 @@ def test_records_with_the_same_key_are_together_in_their_order(
     keys = np.array([5, 6, 5, 7, 6, 5, 8, 9, 5, 6])
     for some in (slice(0, 4), slice(4, 10)):
         buckets.add(keys[some], {"row": np.arange(10)[some], "key": keys[some]})
-    found = [one.tolist() for one in buckets.each()]
-    assert [one.tolist() for one in buckets.each()] == found  # as often as one likes
-    assert len(found) == {100: 1, 3: 4}[at_once]
+    found = [buckets.read(number).tolist() for number in range(buckets.count)]
+    assert [buckets.read(number).tolist() for number in range(buckets.count)] == found  # as often as one likes
+    assert len(found) == {100: 1, 5: 2, 3: 4}[at_once]
     assert sorted(row for one in found for row, _ in one) == list(range(10))
     for key in set(keys.tolist()):
         (rows,) = [rows for one in found if (rows := [row for row, other in one if other == key])]
