@@ -34,7 +34,7 @@ def _executor(found: list[dict[str, Any]]) -> list[Finding]:
         remedy = "put celery into COMPOSE_PROFILES of .env (or take it out, for LocalExecutor), then `make up`"
         return [fail("executor", "the scheduler leaves tasks to Celery, and no airflow-worker is there to run them", remedy)]
     if not gives_away and "airflow-worker" in by_name:
-        remedy = "`make up` sets the executor by COMPOSE_PROFILES of .env"
+        remedy = "`make up` sets the executor by COMPOSE_PROFILES of .env; if celery is not to be in it, end it: `docker stop`"
         return [warn("executor", "an airflow-worker is there, but the scheduler runs tasks itself", remedy)]
     return [ok("executor", "tasks run in airflow-worker" if gives_away else "tasks run in the scheduler")]
 
