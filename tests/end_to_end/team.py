@@ -72,6 +72,10 @@ class Team(Loop):
     def up(self) -> None:
         done = self.visionloop("up")
         assert done.returncode == 0, done.stdout + done.stderr
+        self.connect()
+
+    def connect(self) -> None:
+        """Clients of the running stack; returns when it has its DAGs."""
         settings = dotenv.read(self.env_file)
         self.stack = Stack(
             ports={name.lower(): int(settings[f"VISIONLOOP_PORT_{name}"]) for name in PORTS},

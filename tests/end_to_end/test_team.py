@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -143,15 +144,35 @@ def test_whatever_is_killed_comes_back_and_nothing_is_lost(team):
     assert team.steps() == []
 
 
-def test_down_in_mid_training_leaves_no_container_and_up_goes_on(team):
-    before = team.promotions()
+def test_down_in_mid_training_leaves_no_container_and_up_with_celery_begins_it_again(team):
     shapes.deliver(team.store, "day-3", first_seed=200)
     training(team)
     team.down()
     assert team.steps() == []
     assert docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={team.project}").stdout == ""
+    dotenv.put(team.env_file, {"COMPOSE_PROFILES": "seaweedfs,celery"})
     team.up()
+    training(team)
+
+
+def of_latest_run(team, task_id):
+    """What Airflow's API says of a task of the latest model run."""
+    run_id = team.runs("model__shapes")[-1]["dag_run_id"]
+    return team.api.client.get(f"/dags/model__shapes/dagRuns/{run_id}/taskInstances/{task_id}").json()
+
+
+def test_celerys_broker_and_worker_killed_in_mid_run_lose_nothing(team):
+    before, redis, worker = team.promotions(), team.container("redis")["Id"], team.container("airflow-worker")["Id"]
+    docker("kill", redis)
+    team.until(lambda: of_latest_run(team, "pack_model")["state"] == "queued", "a task that no broker takes")
+    time.sleep(5)
+    docker("start", redis)
+    team.until(lambda: of_latest_run(team, "pack_model")["state"] == "running", "the task to run when the broker is back")
+    team.kill_and_start("airflow-worker")
     assert len(team.decided(len(before) + 1)) == len(before) + 1
+    packed = of_latest_run(team, "pack_model")
+    assert (packed["state"], packed["try_number"]) == ("success", 2)  # the one without broker was none
+    assert {of_latest_run(team, name)["hostname"] for name in ("train_detector", "pack_model")} == {worker[:12]}
     assert team.versions() == ["v1", "v2", "v3"]
     assert team.steps() == []
 
