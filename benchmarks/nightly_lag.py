@@ -36,7 +36,7 @@ def nights(now: datetime) -> dict[str, datetime]:
 
 def ended(api: AirflowApi, name: str, due: datetime) -> tuple[float, float] | None:
     """Seconds from due to the first task's start and to the last task's end; None: not yet. Exits if a task failed."""
-    run = api.latest_run(f"model__{name}")
+    run = next(iter(api.recent_runs(f"model__{name}")), None)
     if run is None or run["state"] in ("queued", "running"):
         return None
     tasks = api.tasks(f"model__{name}", run["dag_run_id"])

@@ -8,10 +8,17 @@ from functools import cached_property
 from typing import Any
 
 import httpx
+import tenacity
 
 from cli.home import Stack, StackError
 
 ACTIVE = ("queued", "running")
+PATIENTLY = tenacity.Retrying(  # for a busy machine, or an api-server that is started again
+    retry=tenacity.retry_if_exception_type(httpx.TransportError),
+    stop=tenacity.stop_after_delay(180),
+    wait=tenacity.wait_exponential(max=10),
+    reraise=True,
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +51,12 @@ class AirflowApi:
         headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
         return httpx.Client(base_url=f"{self.url}/api/v2", headers=headers, timeout=30, transport=httpx.HTTPTransport(retries=3))
 
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        """Asked again while nobody answers. Not so the login before it: a stack that does not run is said at once."""
+        return PATIENTLY(self.client.get, path, **options)
+
     def _ask(self, method: str, path: str, **options: Any) -> Any:
-        answer = self.client.request(method, path, **options)
+        answer = self.get(path, **options) if method == "GET" else self.client.request(method, path, **options)
         if answer.is_error:
             raise StackError(f"Airflow: {method} {path}: {answer.status_code} {answer.text[:300]}")
         return answer.json()
@@ -56,7 +67,7 @@ class AirflowApi:
         return {error["filename"]: error["stack_trace"].strip().splitlines()[-1] for error in errors}
 
     def has_dag(self, dag_id: str) -> bool:
-        return bool(self.client.get(f"/dags/{dag_id}").status_code == 200)
+        return self.get(f"/dags/{dag_id}").status_code == 200
 
     def is_paused(self, dag_id: str) -> bool:
         return bool(self._ask("GET", f"/dags/{dag_id}")["is_paused"])
@@ -64,9 +75,9 @@ class AirflowApi:
     def run_state(self, dag_id: str, run_id: str) -> str:
         return str(self._ask("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
-    def latest_run(self, dag_id: str) -> dict[str, Any] | None:
-        runs = self._ask("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-run_after", "limit": 1})["dag_runs"]
-        return runs[0] if runs else None
+    def recent_runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """The last five, latest first."""
+        return list(self._ask("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-run_after", "limit": 5})["dag_runs"])
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
         made = self._ask("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf or {}})
@@ -89,7 +100,7 @@ class AirflowApi:
 
     def _log(self, task: TaskState) -> list[dict[str, Any]]:
         path = f"/dags/{task.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.task_id}/logs/{max(task.try_number, 1)}"
-        answer = self.client.get(path, params={"full_content": True}, headers={"Accept": "application/json"})
+        answer = self.get(path, params={"full_content": True}, headers={"Accept": "application/json"})
         content = [] if answer.is_error else answer.json().get("content") or []
         return [entry if isinstance(entry, dict) else {"event": str(entry)} for entry in content]
 

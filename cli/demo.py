@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -68,34 +69,41 @@ def fail_if_red(api: AirflowApi, task: TaskState) -> None:
 
 
 def follow(api: AirflowApi, store: Store, progress: Progress, delivery: str) -> None:
-    """Show every task until the delivery's model is decided upon."""
+    """Show every task until the delivery's model is decided upon. A nightly run that falls into it is shown, not waited for."""
     last_active = time.monotonic()
     seen: dict[str, str] = {}
     while True:
-        runs = {dag_id: run for dag_id in DAGS if (run := api.latest_run(dag_id)) is not None}
-        for dag_id, run in runs.items():
-            standing = f"{run['dag_run_id']} {run['state']}"
-            if run["state"] in ACTIVE or seen.get(dag_id) != standing:
-                for task in api.tasks(dag_id, run["dag_run_id"]):
-                    progress.show(task)
-                    fail_if_red(api, task)
-            seen[dag_id] = standing
-        if any(run["state"] in ACTIVE for run in runs.values()):
+        active = {run["run_type"] for dag_id in DAGS for run in show_runs(api, progress, dag_id, seen)}
+        if active:
             last_active = time.monotonic()
-        elif (waiting_for := stage(store, delivery)) is None:
-            return
-        elif time.monotonic() - last_active > QUIET_S:
-            progress.line(f"nothing is running: starting {waiting_for} by hand")
-            api.trigger(waiting_for)
-            last_active = time.monotonic()
+        if active <= {"scheduled"}:
+            if (waiting_for := stage(store, delivery)) is None:
+                return
+            if time.monotonic() - last_active > QUIET_S:
+                progress.line(f"nothing is running: starting {waiting_for} by hand")
+                api.trigger(waiting_for)
+                last_active = time.monotonic()
         progress.tick()
         time.sleep(1)
+
+
+def show_runs(api: AirflowApi, progress: Progress, dag_id: str, seen: dict[str, str]) -> list[dict[str, Any]]:
+    """The active runs of a DAG. Tasks are shown of these, of the latest, and of those that ended since `seen` (state by run)."""
+    runs = api.recent_runs(dag_id)
+    for run in reversed(runs):
+        run_id, state = run["dag_run_id"], run["state"]
+        if state in ACTIVE or seen.get(run_id, state if run is not runs[0] else None) != state:
+            for task in api.tasks(dag_id, run_id):
+                progress.show(task)
+                fail_if_red(api, task)
+        seen[run_id] = state
+    return [run for run in runs if run["state"] in ACTIVE]
 
 
 def mend(api: AirflowApi, progress: Progress) -> None:
     """What an earlier demo left failed is tried again."""
     for dag_id in DAGS:
-        run = api.latest_run(dag_id)
+        run = next(iter(api.recent_runs(dag_id)), None)
         if run is not None and run["state"] == "failed":
             progress.line(f"{dag_id} had failed: repeating its failed steps")
             api.clear_failed(dag_id, run["dag_run_id"])

@@ -74,7 +74,7 @@ class Progress:
             self.line(f"  {text}")
 
     def _last_word(self, task: TaskState) -> str:
-        lines = self.api.log_lines(task)
+        lines = [line for line in self.api.log_lines(task) if not line.startswith("::")]  # Airflow folds its log by such lines
         return re.sub(r"^\S+ (INFO|WARNING) ", "", lines[-1]) if lines else "starting"
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from cli.home import Home, Stack, StackError, choose_ports, client_environment, 
 from cli.services import MARK, Service, airflow_environment, all_services, supervisor_config
 from cli.when_ready import answers
 
-READY_WITHIN_S = 180
+READY_WITHIN_S = 300
 
 
 def supervisor(home: Home) -> psutil.Process | None:

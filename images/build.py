@@ -102,7 +102,7 @@ def download_torch(client: str) -> None:
 def commit(name: str) -> str:
     """The whole hash, if just its files go into the image; with `-dirty` otherwise; `unknown` outside git."""
     git = ["git", "-C", str(ROOT)]
-    inside = [f"images/{name}"]
+    inside = [f"images/{name}", "images/packages.sh"]
     inside += {"mlflow": [], "airflow": ["include", "tasks", "dags", "plugins"]}.get(name, ["include", "tasks"])
     try:
         head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)

@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from tests.label_studio_server import Studio
 
 TESTS = Path(__file__).resolve().parent
 HERE = Path(sys.prefix).name  # .venv/<environment>
+
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 if HERE == "airflow":  # before anything imports it: a home of its own, and no surprises from the caller's settings
     for name in [name for name in os.environ if name.startswith(("AIRFLOW", "VISIONLOOP"))]:

@@ -150,8 +150,8 @@ def label_studio(folder: Path) -> Iterator[Studio]:
             for person in studio.people.values():
                 person.close()
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+        os.killpg(server.pid, signal.SIGKILL)  # it has nothing to save; by itself it may take half a minute on a busy machine
+        server.wait()
 
 
 def _keep(database: Path, fresh: Path) -> None:

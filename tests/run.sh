@@ -1,8 +1,9 @@
 #!/bin/sh
 # Every test, each in the environment that it is for (tests/conftest.py). Arguments go to pytest: tests/run.sh -k parity
-# Two lanes at once: whole loops mostly wait, and leave a core to the others. Their output comes when they have ended.
+# Two lanes at once: whole loops mostly wait, and leave a core to the others. The lane that is done first takes what loops are left.
+# The loops' output comes when they have ended.
 cd "$(dirname "$0")/.." || exit
-export OMP_WAIT_POLICY=PASSIVE # threads that spin while they wait would take the other lane's core
+export OMP_WAIT_POLICY=PASSIVE # as steps have it: threads that spin while they wait would take the other lane's core
 failed=
 run() { # environment, pytest's arguments
     environment=$1
@@ -12,16 +13,23 @@ run() { # environment, pytest's arguments
     status=$?
     [ $status -eq 0 ] || [ $status -eq 5 ] || failed="$failed $environment" # 5: -k chose none here
 }
-loops=$(mktemp)
-trap 'kill $lane 2>/dev/null; rm -f "$loops"' EXIT
+claims=$(mktemp -d)
+loops() { # those that no lane has begun, the longest file first: it takes longest
+    for file in $(ls -S tests/end_to_end/test_*.py); do
+        if mkdir "$claims/${file##*/}" 2>/dev/null; then run cli "$file" "$@"; fi
+    done
+}
+trap 'kill $lane 2>/dev/null; rm -rf "$claims"' EXIT
 (
-    run cli tests/end_to_end "$@"
+    trap - EXIT
+    loops "$@"
     [ -z "$failed" ]
-) >"$loops" 2>&1 &
+) >"$claims/output" 2>&1 &
 lane=$!
 for environment in data torch airflow; do run "$environment" tests "$@"; done
 run cli tests --ignore tests/end_to_end "$@"
+loops "$@"
 wait $lane || failed="$failed loops"
-cat "$loops"
+cat "$claims/output"
 [ -z "$failed" ] || echo "failed in:$failed" >&2
 [ -z "$failed" ]

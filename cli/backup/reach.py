@@ -131,8 +131,17 @@ def _seaweedfs_alone(home: Home) -> Iterator[None]:
                 time.sleep(0.2)
             yield
         finally:
-            server.terminate()
-            server.wait(30)
+            _stop(server, service.stop_wait_s)
+
+
+def _stop(server: subprocess.Popen[bytes], within_s: int) -> None:
+    """As supervisord does: a server that takes too long is killed, which costs no object that it answered for."""
+    server.terminate()
+    try:
+        server.wait(within_s)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def key_of(place: Place) -> str:

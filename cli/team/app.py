@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -64,6 +65,12 @@ def build_missing() -> dict[str, str]:
         raise StackError("the images could not be built, as above; mend it, then `make up` again")
     named = dict(line.split("=") for line in done.stdout.split())
     return {"VISIONLOOP_AIRFLOW_IMAGE": named["airflow"], "VISIONLOOP_MLFLOW_IMAGE": named["mlflow"]}
+
+
+def executor(settings: Mapping[str, str]) -> dict[str, str]:
+    """The setting of who runs tasks: Celery's workers where there are some, by profile; else the scheduler itself."""
+    has_workers = "celery" in settings["COMPOSE_PROFILES"].split(",")
+    return {"AIRFLOW__CORE__EXECUTOR": "CeleryExecutor" if has_workers else "LocalExecutor"}
 
 
 def service_of(container: dict[str, Any]) -> str:
@@ -128,7 +135,7 @@ def up() -> None:
     settings = dotenv.complete(file)
     project = settings["COMPOSE_PROJECT_NAME"]
     machine.check_ports(settings, machine.ports_held(project))
-    dotenv.put(file, build_missing())
+    dotenv.put(file, build_missing() | executor(settings))
     say("  starting; the first time, the public images are pulled")
     start(project)
     wait_until_healthy(project)

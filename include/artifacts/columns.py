@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-
-from include.artifacts.joined import Joined
+from numpy.typing import NDArray
 
 MOST_BYTES = 2**31 - 1  # of one column of text
 # Columns of which each row has its own value: to look for equal ones costs as much as to compress them
@@ -24,9 +23,9 @@ NUMBERS = {pa.int64(): np.int64, pa.float64(): np.float64}
 
 
 def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """`values`: of that type, or None."""
-    if isinstance(values, Joined):
-        return _joined(values)
+    """`values`: of that type, or None; or a column already."""
+    if isinstance(values, pa.Array):
+        return values
     count = len(values)
     if kind not in NUMBERS and kind not in (pa.string(), pa.bool_()):
         return pa.array(values, kind)
@@ -39,28 +38,29 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         filler = "" if kind == pa.string() else 0
         values = [filler if one is None else one for one in values]
     if kind == pa.string():
-        return _text(values, is_there)
+        joined = "".join(values)
+        parts: Sequence[str | bytes] = values if joined.isascii() else [one.encode() for one in values]
+        return _text(np.fromiter(map(len, parts), np.int64, count), joined.encode(), is_there)
     if kind == pa.bool_():
         return pa.Array.from_buffers(kind, count, [is_there, _bits(np.array(values, np.bool_))])
     return pa.Array.from_buffers(kind, count, [is_there, pa.py_buffer(np.array(values, NUMBERS[kind]))])
 
 
-def _text(values: Sequence[str], is_there: pa.Buffer | None) -> pa.Array:
-    data = "".join(values)
-    parts: Sequence[str | bytes] = values if data.isascii() else [one.encode() for one in values]
-    ends = np.cumsum(np.fromiter(map(len, parts), np.int64, len(parts)))
-    if len(ends) and ends[-1] > MOST_BYTES:
-        raise ValueError(f"a column of {ends[-1]} bytes of text; expected at most {MOST_BYTES} at once")
-    offsets = np.concatenate([[0], ends]).astype(np.int32)
-    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(data.encode()), is_there)
+def text(parts: Sequence[bytes], before: bytes = b"", after: bytes = b"") -> pa.StringArray:
+    """Of UTF-8, each between these."""
+    lengths = np.fromiter((len(memoryview(part)) for part in parts), np.int64, len(parts)) + len(before + after)
+    return _text(lengths, (after + before).join([b"", *parts, b""]), start=len(after))
 
 
-def _joined(values: Joined) -> pa.Array:
-    first, last = int(values.starts[0]), int(values.starts[-1])
-    if last - first > MOST_BYTES:
-        raise ValueError(f"a column of {last - first} bytes of text; expected at most {MOST_BYTES} at once")
-    offsets, text = (values.starts - first).astype(np.int32), memoryview(values.text)[first:last]
-    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(text))
+def numbers(values: Sequence[float] | NDArray[Any], kind: pa.DataType) -> pa.Array:
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values, NUMBERS[kind]))])
+
+
+def _text(lengths: NDArray[np.int64], data: bytes, is_there: pa.Buffer | None = None, start: int = 0) -> pa.StringArray:
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"a column of {len(data)} bytes of text; expected at most {MOST_BYTES} at once")
+    offsets = np.cumsum(np.append(start, lengths)).astype(np.int32)
+    return pa.StringArray.from_buffers(len(lengths), pa.py_buffer(offsets), pa.py_buffer(data), is_there)
 
 
 def _bits(flags: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Buffer:

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import repeat
-from typing import Any, overload
+from typing import Any, TypeAlias, overload
 
+import pyarrow as pa
+
+from include.artifacts.tables import AT_ONCE
 from include.labelling.items import Labelled, Shape
 
-Columns = Mapping[str, Sequence[Any]]
+Values: TypeAlias = Sequence[Any] | pa.Array
+
+
+class Columns:
+    """Rows as columns, of which few are made at a time, when they are asked for.
+
+    `made`: of the rows from one to before another, as far as there are any, by the fields of Shape; what is not there is None in
+    all of them.
+    """
+
+    def __init__(self, made: Callable[[int, int], Mapping[str, Values]]) -> None:
+        self._part = lru_cache(1)(lambda number: made(number * AT_ONCE, (number + 1) * AT_ONCE))
+
+    def parts(self, start: int, stop: int) -> Iterator[dict[str, Values]]:
+        """Those from `start` to before `stop`; at most AT_ONCE rows in each."""
+        while start < stop:
+            number, first = divmod(start, AT_ONCE)
+            last = min(first + stop - start, AT_ONCE)
+            yield {name: values[first:last] for name, values in self._part(number).items()}
+            start += last - first
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawn(Sequence[Shape]):
-    """Some of them, from row `start` to before `stop`; each a Shape when it is asked for.
-
-    `columns`: by the fields of Shape; one that is not there is None in all.
-    """
+    """Some of them, from row `start` to before `stop`; each a Shape when it is asked for."""
 
     columns: Columns
     start: int
@@ -36,21 +56,22 @@ class Drawn(Sequence[Shape]):
         return tuple(self)[at]
 
     def __iter__(self) -> Iterator[Shape]:
-        return map(Shape, *(self._values(name) for name in Shape._fields))
-
-    def _values(self, name: str) -> Iterable[Any]:
-        if name not in self.columns:
-            return repeat(None)
-        some: Iterable[Any] = self.columns[name][self.start : self.stop]
-        return some
+        for part in self.columns.parts(self.start, self.stop):
+            yield from map(Shape, *(_plain(part[name]) if name in part else repeat(None) for name in Shape._fields))
 
 
-def as_columns(labelled: Labelled) -> Columns | None:
-    """Of all pictures, one after the other, strays last; None where they are no columns, or others."""
-    parts = [*(picture.shapes for picture in labelled.pictures), labelled.strays]
-    columns, at = None, 0
-    for part in parts:
-        if not isinstance(part, Drawn) or part.start != at or (columns is not None and part.columns is not columns):
-            return None
-        columns, at = part.columns, part.stop
-    return columns if columns is not None and at == len(columns["kind"]) else None
+def _plain(values: Values) -> Iterable[Any]:
+    plain: Iterable[Any] = values.to_pylist() if isinstance(values, pa.Array) else values
+    return plain
+
+
+def runs(labelled: Labelled) -> list[Sequence[Shape]]:
+    """The shapes of all pictures, strays last: those that are neighbours in the same columns in one."""
+    found: list[Sequence[Shape]] = []
+    for some in (*(picture.shapes for picture in labelled.pictures), labelled.strays):
+        last = found[-1] if found else None
+        if isinstance(some, Drawn) and isinstance(last, Drawn) and some.columns is last.columns and some.start == last.stop:
+            found[-1] = Drawn(some.columns, last.start, some.stop)
+        else:
+            found.append(some)
+    return found

@@ -111,7 +111,8 @@ def shown(key: str, kind: str | None) -> Response:
     try:
         data = open_store(os.environ["VISIONLOOP_STORE"]).read(key)
     except FileNotFoundError:
-        return notice("Not written yet", f"{key} appears when the step has finished.", 404)
+        seldom = "One that had nothing to do writes none, nor one that had nothing to compare: a dataset's first version."
+        return notice("Nothing to show yet", f"{key} appears when the step has finished. {seldom}", 404)
     return Response(data, media_type=kind, headers=HEADERS)
 
 

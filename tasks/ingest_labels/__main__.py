@@ -51,14 +51,15 @@ def ingest(step: StepRun[IngestLabels]) -> LabelBatch:
             ledger.move_cursor(swept.cursor)
         raise NothingToDo(f"nothing new at {_place(step.config)}; {len(ledger.batches)} batches are in the ledger")
     images = intake.images.table()
-    annotations, agreement = consensus(images, intake.annotations.table(), step.config)
+    drawn = intake.annotations.table()
+    annotations, agreement = consensus(images, drawn, step.config)
     batch = step.card(
         LabelBatch,
         source=step.config.source,
         batch_id=batch_id(ledger, intake.items),
         deliveries=tuple(intake.deliveries),
         images_table=step.content.put(to_parquet(images)),
-        annotations_table=step.content.put(to_parquet(annotations)),
+        annotations_table=step.content.put(intake.annotations.parquet() if annotations is drawn else to_parquet(annotations)),
         images=images.num_rows,
         annotations=annotations.num_rows,
         supersedes=ledger.supersedes(intake.items),

@@ -6,17 +6,20 @@ Of each, at most AT_ONCE rows and one item are Python objects at a time.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from include.artifacts.tables import ANNOTATIONS, AT_ONCE, IMAGES, empty_table, table_of_columns
-from include.labelling.drawn import Columns, as_columns
+from include.artifacts.columns import numbers
+from include.artifacts.tables import ANNOTATIONS, AT_ONCE, IMAGES, GrowingParquet, empty_table, table_of_columns
+from include.labelling.drawn import Drawn, Values, runs
 from include.labelling.items import Item, Labelled, Picture, Shape
 
 Row = dict[str, Any]
+SIDES = "x_px", "y_px", "width_px", "height_px"
 
 
 def image_key(source: str, item: Item, picture: Picture) -> str:
@@ -62,7 +65,7 @@ class AnnotationTable:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self._parts = [empty_table(ANNOTATIONS)]
+        self._parts, self._file = [empty_table(ANNOTATIONS)], GrowingParquet(ANNOTATIONS)
         self._keys, self._image_keys, self._shapes = list[str](), list[str | None](), list[Shape]()
 
     def add(self, item: Item, labelled: Labelled) -> int:
@@ -71,16 +74,18 @@ class AnnotationTable:
         for picture in labelled.pictures:
             image_keys += [image_key(self.source, item, picture)] * len(picture.shapes)
         image_keys += [None] * len(labelled.strays)
-        called = item.called
+        called, at = item.called, 0
         keys = [f"{called}#{number}" for number in range(len(image_keys))]
-        columns = as_columns(labelled) if len(keys) >= AT_ONCE else None
-        if columns is not None:
-            self._pack()  # what came before it
-            self._add_columns(columns, keys, image_keys)
-            return len(keys)
-        self._keys += keys
-        self._image_keys += image_keys
-        self._shapes += chain(chain.from_iterable(picture.shapes for picture in labelled.pictures), labelled.strays)
+        for run in runs(labelled):
+            some = slice(at, at + len(run))
+            if isinstance(run, Drawn) and len(run) >= AT_ONCE:
+                self._pack()  # what came before it
+                self._add_columns(run.columns.parts(run.start, run.stop), keys[some], image_keys[some])
+            else:
+                self._keys += keys[some]
+                self._image_keys += image_keys[some]
+                self._shapes += run
+            at = some.stop
         if len(self._shapes) >= AT_ONCE:
             self._pack()
         return len(keys)
@@ -89,18 +94,29 @@ class AnnotationTable:
         self._pack()
         return pa.concat_tables(self._parts)
 
+    def parquet(self) -> bytes:
+        """The table as a file, most of it compressed by now. Nothing can be added any more."""
+        self._pack()
+        return self._file.content()
+
     def _pack(self) -> None:
-        if self._shapes:
-            columns = dict(zip(Shape._fields, zip(*self._shapes, strict=True), strict=True))
-            self._add_columns(columns, self._keys, self._image_keys)
+        starts = range(0, len(self._shapes), AT_ONCE)
+        parts = (zip(*self._shapes[start : start + AT_ONCE], strict=True) for start in starts)
+        self._add_columns((dict(zip(Shape._fields, part, strict=True)) for part in parts), self._keys, self._image_keys)
         self._keys, self._image_keys, self._shapes = [], [], []
 
-    def _add_columns(self, columns: Columns, keys: Sequence[str], image_keys: Sequence[str | None]) -> None:
+    def _add_columns(self, parts: Iterable[Mapping[str, Values]], keys: Sequence[str], image_keys: Sequence[str | None]) -> None:
         """`conflict` is decided later."""
-        sides = dict(zip(("x_px", "y_px", "width_px", "height_px"), zip(*columns["box_px"], strict=True), strict=True))
-        found: Columns = {**columns, **sides, "annotation_key": keys, "image_key": image_keys, "shape": columns["kind"]}
-        for start in range(0, len(keys), AT_ONCE):
-            some = slice(start, start + AT_ONCE)
+        at = 0
+        for part in parts:
+            some = slice(at, at + len(part["kind"]))
+            sides = np.fromiter(chain.from_iterable(part["box_px"]), np.float64).reshape(-1, len(SIDES)).T
+            found = {
+                **part, "annotation_key": keys[some], "image_key": image_keys[some], "shape": part["kind"],
+                **{name: numbers(side, pa.float64()) for name, side in zip(SIDES, sides, strict=True)},
+            }  # fmt: skip
             count = len(keys[some])
-            values = [found[one.name][some] if one.name in found else [None] * count for one in ANNOTATIONS]
-            self._parts.append(table_of_columns(values, ANNOTATIONS))
+            table = table_of_columns([found.get(one.name, pa.nulls(count, one.type)) for one in ANNOTATIONS], ANNOTATIONS)
+            self._parts.append(table)
+            self._file.add(table)
+            at = some.stop

@@ -1,7 +1,10 @@
 import pytest
+from rich.console import Console
 
-from cli.demo import deliver, stage
+from cli.airflow_api import TaskState
+from cli.demo import deliver, follow, stage
 from cli.home import Stack
+from cli.progress import Progress
 from cli.summary import summary
 from include.storage import open_store
 from tests.cli.cards import write_lineage
@@ -47,6 +50,46 @@ def test_aliases_and_marks_beside_the_versions_are_no_versions(store):
         store.write(f"datasets/trees/{beside}", b"{}")
     assert stage(store, "batch-1") is None
     assert "trees:v1" in summary(store, Stack(ports=PORTS, password="x"), seconds=90)
+
+
+class Airflow:
+    """The loop's last run of trees is about to end, and a nightly one to start; then nobody asks any more."""
+
+    def __init__(self, promoted):
+        self.promoted, self.looks = promoted, 0
+
+    def recent_runs(self, dag_id):
+        if dag_id != "model__trees":
+            return []
+        self.looks += 1
+        if self.looks == 2:
+            self.promoted()
+        nightly = {"dag_run_id": "night", "run_type": "scheduled", "state": "running" if self.looks > 1 else "queued"}
+        landed = {"dag_run_id": "r1", "run_type": "asset_triggered", "state": "success" if self.looks > 1 else "running"}
+        assert self.looks < 4, "it waits for the nightly run"
+        return [nightly, landed]
+
+    def tasks(self, dag_id, run_id):
+        state = "success" if (run_id, self.looks > 1) == ("r1", True) else "running"
+        return [TaskState(dag_id, run_id, "promote_model", state, 1, None, 2.0)]
+
+    def log_lines(self, task):
+        return ["12:00:00 INFO epoch 1/40", "::endgroup::"]
+
+
+def test_a_nightly_run_is_not_waited_for(store, capsys):
+    """At two at night a demo waited for a second training, and showed the end of a log that was long over."""
+    write_lineage(store, 1)
+    card = store.read("runs/model__trees/r1/promote_model/card.json")
+    store.delete("runs/model__trees/r1/promote_model/card.json")
+    airflow = Airflow(lambda: store.write("runs/model__trees/r1/promote_model/card.json", card))
+    progress = Progress(Console(width=200), airflow, store, started=0)
+    progress.spoke_at = 0  # long ago
+    follow(airflow, store, progress, "batch-1")
+    said = capsys.readouterr().out
+    assert "✔ model__trees    promote_model" in said
+    assert "epoch 1/40" in said
+    assert "endgroup" not in said
 
 
 def test_the_summary_names_versions_labels_scores_and_the_champion(store):

@@ -37,7 +37,7 @@ def home(tmp_path):
 
 
 def until(check):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not (answer := check()):
         assert time.monotonic() < deadline
         time.sleep(0.1)

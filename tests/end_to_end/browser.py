@@ -23,11 +23,12 @@ def logged_in(stack: Stack) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
         page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.set_default_timeout(240_000)  # ms; it only bounds a hang
         page.goto(stack.url("airflow"))
         page.get_by_label("Username").fill("admin")
         page.locator("input[type=password]").fill(stack.password)
         page.locator("button[type=submit]").click()
-        page.wait_for_url(lambda url: "login" not in url, timeout=60_000)
+        page.wait_for_url(lambda url: "login" not in url)
         try:
             yield page
         finally:

@@ -12,7 +12,7 @@ import psutil
 
 from cli import stack as stacks
 from cli.airflow_api import AirflowApi, TaskState
-from cli.home import Home, client_environment
+from cli.home import PREFERRED_PORTS, Home, Stack, client_environment, free_ports
 from cli.services import MARK
 from include.artifacts import Promotion
 from include.storage import Store, open_store
@@ -38,6 +38,8 @@ class Loop:
 
     def __init__(self, folder: Path, epochs: int, **environment: str) -> None:
         self.home = Home(folder / "home")
+        # not those that people are used to: another stack may come up beside it (tests/run.sh), and find them free, too
+        self.home.save(Stack(ports=dict(zip(PREFERRED_PORTS, free_ports(len(PREFERRED_PORTS)), strict=True))))
         self.api: AirflowApi | None = None
         definitions = write_definitions(folder, epochs)
         os.environ.update({"VISIONLOOP_DEFINITIONS": str(definitions), "VISIONLOOP_HOME": str(self.home.path), **environment})
@@ -45,11 +47,15 @@ class Loop:
 
     def up(self) -> None:
         self.stack = stacks.up(self.home)
+        self.connect()
+
+    def connect(self) -> None:
+        """Asks the stack that came up from now on; returns when its DAGs are there."""
         os.environ.update(client_environment(self.home, self.stack))
         if self.api is not None:
             self.api.close()
         self.api = AirflowApi(self.stack)
-        self.until(lambda: all(self.api.has_dag(dag_id) for dag_id in DAGS), "the DAGs to appear", 120)
+        self.until(lambda: all(self.api.has_dag(dag_id) for dag_id in DAGS), "the DAGs to appear")
 
     def down(self) -> None:
         stacks.down(self.home)
@@ -66,7 +72,7 @@ class Loop:
     def store(self) -> Store:
         return open_store("s3://visionloop")
 
-    def until(self, check: Callable[[], T], what: str, within_s: float = 240) -> T:
+    def until(self, check: Callable[[], T], what: str, within_s: float = 400) -> T:
         """The first true answer of `check`. Fails with where everything stands."""
         deadline = time.monotonic() + within_s
         while not (answer := check()):
@@ -88,7 +94,7 @@ class Loop:
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Every run of a DAG, oldest first."""
-        answer = self.api.client.get(f"/dags/{dag_id}/dagRuns", params={"order_by": "run_after", "limit": 100})
+        answer = self.api.get(f"/dags/{dag_id}/dagRuns", params={"order_by": "run_after", "limit": 100})
         return list(answer.json()["dag_runs"])
 
     def task(self, dag_id: str, task_id: str, run: int = -1) -> TaskState | None:
@@ -103,7 +109,7 @@ class Loop:
         cards = [entry for entry in self.store.list("runs/model__shapes") if entry.key.endswith("/promote_model/card.json")]
         return [Promotion.load(self.store, entry.key) for entry in sorted(cards, key=lambda entry: entry.modified)]
 
-    def decided(self, count: int, within_s: float = 300) -> list[Promotion]:
+    def decided(self, count: int, within_s: float = 600) -> list[Promotion]:
         """Wait for the count-th decision, and until every run has ended."""
 
         def check() -> list[Promotion]:

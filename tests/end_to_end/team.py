@@ -12,11 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cli.airflow_api import AirflowApi
-from cli.home import ROOT, Home, Stack, client_environment, free_ports
+from cli.home import ROOT, Home, Stack, free_ports
 from cli.team import dotenv
 from images import build
-from tests.end_to_end.loop import DAGS, Loop, write_definitions
+from tests.end_to_end.loop import Loop, write_definitions
 
 LOCAL_BASE = "visionloop-base:bookworm"  # .ci/docker-engine.sh makes it
 SERVERS = "visionloop/servers:test"
@@ -25,7 +24,7 @@ PORTS = ("AIRFLOW", "MLFLOW", "S3", "PROMETHEUS", "ALERTMANAGER", "GRAFANA")
 
 
 def docker(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["docker", *words], capture_output=True, text=True, timeout=180, check=check)
+    return subprocess.run(["docker", *words], capture_output=True, text=True, timeout=400, check=check)
 
 
 def build_servers() -> None:
@@ -73,6 +72,10 @@ class Team(Loop):
     def up(self) -> None:
         done = self.visionloop("up")
         assert done.returncode == 0, done.stdout + done.stderr
+        self.connect()
+
+    def connect(self) -> None:
+        """Clients of the running stack; returns when it has its DAGs."""
         settings = dotenv.read(self.env_file)
         self.stack = Stack(
             ports={name.lower(): int(settings[f"VISIONLOOP_PORT_{name}"]) for name in PORTS},
@@ -80,11 +83,7 @@ class Team(Loop):
             s3_access_key=settings["AWS_ACCESS_KEY_ID"],
             s3_secret_key=settings["AWS_SECRET_ACCESS_KEY"],
         )
-        os.environ.update(client_environment(self.home, self.stack))
-        if self.api is not None:
-            self.api.close()
-        self.api = AirflowApi(self.stack)
-        self.until(lambda: all(self.api.has_dag(dag_id) for dag_id in DAGS), "the DAGs to appear", 120)
+        self.connect()
 
     def down(self) -> None:
         done = self.visionloop("down")
@@ -139,4 +138,4 @@ class Team(Loop):
         docker("kill", name)
         time.sleep(1)
         docker("start", name)
-        self.until(lambda: self.container(service)["State"]["Health"]["Status"] == "healthy", f"{service} to be well again", 180)
+        self.until(lambda: self.container(service)["State"]["Health"]["Status"] == "healthy", f"{service} to be well again")

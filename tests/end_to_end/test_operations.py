@@ -15,7 +15,7 @@ from tests.end_to_end.loop import Loop
 from tests.receiver import Chat, chat
 from tests.versions import put_version
 
-pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.integration, pytest.mark.timeout(1800)]
 NEEDED = ("dataset_filter", "dataset_transform", "dataset_alias")
 
 
@@ -30,7 +30,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory, room: Chat) -> Any:
     loop = Loop(tmp_path_factory.mktemp("operations"), epochs=1, VISIONLOOP_ALERT_URLS=room.url)
     try:
         loop.up()
-        loop.until(lambda: all(loop.api.has_dag(dag_id) for dag_id in NEEDED), "the operations' DAGs", 120)
+        loop.until(lambda: all(loop.api.has_dag(dag_id) for dag_id in NEEDED), "the operations' DAGs")
         images = [{"relpath": f"images/{site}.png", "attributes": {"site": site}} for site in ("north", "south")]
         put_version(loop.store, "shapes", ("square", "disc"), images, [])
         yield loop
@@ -46,7 +46,7 @@ def ended(loop: Loop, dag_id: str, **answers: Any) -> tuple[str, str]:
         (task,) = loop.api.tasks(dag_id, run) or [None]
         return task if task is not None and task.state in ("success", "failed", "skipped") else None
 
-    task = loop.until(check, f"{dag_id} to end", 120)
+    task = loop.until(check, f"{dag_id} to end")
     return task.state, loop.api.error_line(task) if task.state == "failed" else ""
 
 
@@ -55,7 +55,7 @@ def test_a_filters_version_starts_the_model_dag_and_is_named_in_the_event(loop: 
     made = DatasetVersion.load(loop.store, "datasets/shapes/v2.json")
     assert made.splits["train"].images == 1
     # of a run that waits in the queue Airflow 3.3 answers this with 500: its start is missing
-    (run,) = loop.until(lambda: [run for run in loop.runs("model__shapes") if run["start_date"]], "the model DAG to start", 60)
+    (run,) = loop.until(lambda: [run for run in loop.runs("model__shapes") if run["start_date"]], "the model DAG to start")
     events = loop.api.client.get(f"/dags/model__shapes/dagRuns/{run['dag_run_id']}/upstreamAssetEvents").json()["asset_events"]
     assert [(event["name"], event["extra"]) for event in events] == [
         ("dataset/shapes", {"version": "v2", "digest": made.digest}),
@@ -70,7 +70,7 @@ def test_a_typo_in_the_form_is_said_in_one_line_and_on_call_hears_it(loop: Loop,
     def told() -> list[str]:
         return [one["message"] for one in room.told if one["title"] == "[error] dataset_filter failed at derive_dataset"]
 
-    (message,) = loop.until(told, "the alert", 60)
+    (message,) = loop.until(told, "the alert")
     assert "do.filter.where.0: got 'site = north': Value error" in message
     assert re.search(r"^shapes: (no champion yet: nothing|champion 1 still) serves", message, re.MULTILINE)
     assert f"{loop.stack.url('airflow')}/dags/dataset_filter/runs/" in message

@@ -23,7 +23,7 @@ from tests.end_to_end.drill import known, visionloop
 from tests.end_to_end.loop import DAGS, Loop, command_line
 from tests.promql import PROMETHEUS_OWN, expressions, metrics
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
@@ -88,23 +88,23 @@ def test_in_a_browser_the_red_task_says_why_and_buttons_lead_to_what_was_made(lo
 
         def follow(task, link):
             page.goto(page_of(task, "/details"))
-            page.goto(page.get_by_role("link", name=link).get_attribute("href", timeout=60_000))
+            page.goto(page.get_by_role("link", name=link).get_attribute("href"))
 
         page.goto(page_of(red))
-        page.get_by_text("inbox/shapes/broken/annotations.json").first.wait_for(timeout=60_000)
+        page.get_by_text("inbox/shapes/broken/annotations.json").first.wait_for()
         follow(checked, "Data Docs")
-        page.get_by_text("shapes").first.wait_for(timeout=60_000)
+        page.get_by_text("shapes").first.wait_for()
         follow(trained, "MLflow run")
-        page.wait_for_url("**/#/experiments/**", timeout=60_000)
+        page.wait_for_url("**/#/experiments/**")
         follow(built, "Dataset card")
-        page.get_by_role("heading", name="shapes:v1").wait_for(timeout=60_000)
+        page.get_by_role("heading", name="shapes:v1").wait_for()
         assert page.locator("img").count() == 12
         page.get_by_role("link", name=re.compile("^shapes [0-9a-f]{16}$")).click()
-        page.get_by_role("heading", name="Labels of shapes, batch").wait_for(timeout=60_000)
+        page.get_by_role("heading", name="Labels of shapes, batch").wait_for()
         page.goto(data_docs_of_champion())
-        page.get_by_role("heading", name="Labels of shapes, batch").wait_for(timeout=60_000)
+        page.get_by_role("heading", name="Labels of shapes, batch").wait_for()
         follow(built, "Near duplicates")
-        page.get_by_text("none like one of another split").wait_for(timeout=60_000)
+        page.get_by_text("none like one of another split").wait_for()
 
 
 def data_docs_of_champion():
@@ -124,8 +124,8 @@ def test_a_batch_that_a_gate_stops_is_red_teaches_nothing_and_its_button_says_wh
     assert loop.versions() == ["v1"]
     with logged_in(loop.stack) as page:
         page.goto(f"{loop.api.url}/dags/{red.dag_id}/runs/{red.run_id}/tasks/{red.task_id}/details")
-        page.goto(page.get_by_role("link", name="Data Docs").get_attribute("href", timeout=60_000))
-        page.get_by_text("Stopped: nothing of this batch teaches.").wait_for(timeout=60_000)
+        page.goto(page.get_by_role("link", name="Data Docs").get_attribute("href"))
+        page.get_by_text("Stopped: nothing of this batch teaches.").wait_for()
         assert page.locator("img").count() == 12  # six of known_class; six of image_has_labels, which then nothing is drawn on
         assert page.get_by_text("class Quadrat").count() > 0
 
@@ -175,7 +175,7 @@ def test_prometheus_finds_each_number_that_a_rule_or_a_panel_asks_for(loop):
         return asked - {name for name, *_ in found} or [one for one in (champion, *parts) if one not in found]
 
     try:
-        loop.until(lambda: not missing(), "every number", 120)
+        loop.until(lambda: not missing(), "every number", 300)
     except AssertionError:
         pytest.fail(f"not there: {missing()}")
     found = scraped(loop)
@@ -183,32 +183,6 @@ def test_prometheus_finds_each_number_that_a_rule_or_a_panel_asks_for(loop):
     assert {"dag_id": "labels__shapes", "state": "failed"} in ends
     assert {"dag_id": "model__shapes", "state": "success"} in ends
     assert ("visionloop_statsd_lines_dropped_total", {}, 0.0) in found
-
-
-def test_after_a_power_cut_the_loop_ends_as_if_nothing_had_happened(loop):
-    before = len(loop.promotions())
-    shapes.deliver(loop.store, "day-3", first_seed=200)
-    loop.until(lambda: loop.processes("tasks.train_detector"), "the training to start")
-    time.sleep(2)
-    assert loop.kill_everything() > 6
-    assert loop.processes() == []
-    loop.up()
-    decisions = loop.decided(before + 1, within_s=400)
-    assert len(decisions) == before + 1
-    assert loop.versions() == ["v1", "v2", "v3"]
-    registered = Lineage().client.search_model_versions("name = 'shapes'")
-    assert len(registered) == len(decisions)
-    champion = Lineage().champion("shapes")
-    promoted = [decision for decision in decisions if decision.decision == "promoted"]
-    assert champion.version == promoted[-1].champion_after
-
-
-def test_down_leaves_nothing_running_and_up_finds_everything_again(loop):
-    loop.down()
-    assert [command_line(process) for process in loop.processes()] == []
-    loop.up()
-    assert loop.versions() == ["v1", "v2", "v3"]
-    assert Lineage().champion("shapes") is not None
 
 
 def test_doctor_finds_nothing_wrong_with_it(loop):
@@ -225,6 +199,7 @@ def test_a_stack_that_was_lost_comes_back_from_its_backup(loop, tmp_path):
     done = visionloop("backup", "--embedded", "--with-content", str(tmp_path / "b"))
     assert done.returncode == 0, done.stdout + done.stderr
     loop.down()
+    assert [command_line(process) for process in loop.processes()] == []
     assert visionloop("doctor", "--embedded").returncode == 1
     for lost in ("s3", "airflow"):
         shutil.rmtree(loop.home.path / lost)
@@ -233,6 +208,22 @@ def test_a_stack_that_was_lost_comes_back_from_its_backup(loop, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     loop.up()
     assert known(loop) == before
-    decided = len(loop.promotions())
-    shapes.deliver(loop.store, "after-the-loss", first_seed=900)
-    assert len(loop.decided(decided + 1, within_s=400)) == decided + 1, "and it goes on"
+
+
+def test_after_a_power_cut_the_loop_ends_as_if_nothing_had_happened(loop):
+    """In the stack of the last test: one that came back from a backup goes on."""
+    before = len(loop.promotions())
+    shapes.deliver(loop.store, "day-3", first_seed=200)
+    loop.until(lambda: loop.processes("tasks.train_detector"), "the training to start")
+    time.sleep(2)
+    assert loop.kill_everything() > 6
+    assert loop.processes() == []
+    loop.up()
+    decisions = loop.decided(before + 1)
+    assert len(decisions) == before + 1
+    assert loop.versions() == ["v1", "v2", "v3"]
+    registered = Lineage().client.search_model_versions("name = 'shapes'")
+    assert len(registered) == len(decisions)
+    champion = Lineage().champion("shapes")
+    promoted = [decision for decision in decisions if decision.decision == "promoted"]
+    assert champion.version == promoted[-1].champion_after

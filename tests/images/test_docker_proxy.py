@@ -48,8 +48,8 @@ def proxy():
         SERVERS, "haproxy", "-f", "/etc/visionloop/haproxy.cfg",
     )  # fmt: skip
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-            deadline = time.monotonic() + 20
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            deadline = time.monotonic() + 60
             while time.monotonic() < deadline:
                 try:
                     client.get("/_ping")

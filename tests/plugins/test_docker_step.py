@@ -113,7 +113,7 @@ def operator(plate):
     return lambda **config: DockerStepOperator(task_id="fake", plate=plate, addresses={}, config=config)
 
 
-def wait_for(check, within_s=30):
+def wait_for(check, within_s=120):
     deadline = time.monotonic() + within_s
     while not (found := check()):
         assert time.monotonic() < deadline, "waited too long"

@@ -18,6 +18,7 @@ from airflow.models.pool import Pool
 found = Pool.get_pool("gpu")
 print("slots", found.slots if found else None)
 """
+SET_TO_3 = "Pool.create_or_update_pool('gpu', 3, '', include_deferred=False)"
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +40,11 @@ def airflow(tmp_path_factory):
 
 
 def test_the_pool_is_made_once_and_stays_as_somebody_set_it(airflow):
-    airflow(START, VISIONLOOP_GPUS="0")
-    assert "slots None" in airflow(SLOTS).stdout
+    assert "slots None" in airflow(START + SLOTS, VISIONLOOP_GPUS="0").stdout
     wrong = airflow(START, VISIONLOOP_GPUS="two")
     assert "VISIONLOOP_GPUS: got 'two', expected how many GPUs there are" in wrong.stdout + wrong.stderr
-    airflow(START, VISIONLOOP_GPUS="2")
-    assert "slots 2" in airflow(SLOTS).stdout
-    airflow("from airflow.models.pool import Pool; Pool.create_or_update_pool('gpu', 3, '', include_deferred=False)")
-    airflow(START, VISIONLOOP_GPUS="2")
-    assert "slots 3" in airflow(SLOTS).stdout
+    assert "slots 2" in airflow(START + SLOTS + SET_TO_3, VISIONLOOP_GPUS="2").stdout
+    assert "slots 3" in airflow(START + SLOTS, VISIONLOOP_GPUS="2").stdout
 
 
 def test_a_step_that_would_wait_for_ever_is_an_error_when_its_dag_is_parsed(monkeypatch):

@@ -9,8 +9,8 @@ who made it, in `annotator`, `reviewer`, `job`. Further plain values of an image
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from itertools import accumulate, pairwise
+from collections import defaultdict
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -33,13 +33,14 @@ class File(msgspec.Struct):
     categories: list[Any]
 
 
-def read_coco(data: bytes) -> Labelled:
+def read_coco(data: bytes, job: str | None = None) -> Labelled:
     """All of one annotation file: a picture for each entry of `images`, a shape for each of `annotations`.
 
-    A picture's address is its path below the delivery; annotations of no image, or of two, are strays. Raises Refused.
+    A picture's address is its path below the delivery; annotations of no image, or of two, are strays. `job`: of those that name
+    none. Raises Refused.
     """
     try:
-        return _read(data)
+        return _read(data, job)
     except RecursionError:
         raise Refused("not readable: nested too deeply; expected a COCO object", data) from None
     except Refused as reason:
@@ -47,25 +48,21 @@ def read_coco(data: bytes) -> Labelled:
         raise
 
 
-def _read(data: bytes) -> Labelled:
+def _read(data: bytes, job: str | None) -> Labelled:
     file = _load(data)
     pictures, position_of_id = _pictures(file.images)
     classes = _class_names(file.categories)
     if not file.annotations:
         return Labelled(data, tuple(Picture(shapes=(), **fields) for fields in pictures))
-    columns = columns_of(file.annotations, classes, position_of_id)
-    strays = len(pictures)
-    positions = [position_of_id.get(image_id, strays) for image_id in columns["image_id"]]
-    count = Counter(positions)
-    stops = [0, *accumulate(count[position] for position in range(strays + 1))]
-    *drawn, stray = (Drawn(columns, start, stop) for start, stop in pairwise(stops))
+    columns, stops = columns_of(file.annotations, classes, position_of_id, len(pictures), job)
+    *drawn, stray = (Drawn(columns, start, stop) for start, stop in pairwise([0, *stops]))
     return Labelled(data, tuple(Picture(shapes=some, **fields) for fields, some in zip(pictures, drawn, strict=True)), stray)
 
 
 def _load(data: bytes) -> File:
     """By msgspec, which leaves annotations as they are; what it does not take (NaN, a list that is none) by Python's own json."""
     try:
-        text = data.decode("utf-8-sig")
+        text = data if data.isascii() else data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Refused(f"not UTF-8: byte {error.start} is 0x{data[error.start]:02x}; expected JSON in UTF-8") from None
     try:
@@ -73,7 +70,7 @@ def _load(data: bytes) -> File:
     except msgspec.DecodeError:
         pass
     try:
-        content = parsed(text)
+        content = parsed(data.decode("utf-8-sig"))
     except ValueError as error:
         raise Refused(f"not JSON: {error}") from None
     if not isinstance(content, dict):

@@ -14,13 +14,13 @@ from include.labelling.items import Labelled, Picture, Refused, Shape
 SHOWN = 20  # problems that are spelt out
 
 
-def read_coco_files(tree: RecordedTree) -> Labelled:
-    """Every JSON file that is COCO, together: an image that several name is one picture."""
+def read_coco_files(tree: RecordedTree, job: str | None = None) -> Labelled:
+    """Every JSON file that is COCO, together: an image that several name is one picture. `job`: of annotations that name none."""
     finder, found, strays, problems = Finder(tree.images), dict[str, Picture](), list[Shape](), list[str]()
     read = 0
     for path, data in tree.contents(tree.label_files(".json")):
         try:
-            labelled = read_coco(data)
+            labelled = read_coco(data, job)
         except Refused as reason:
             problems.append(f"{path}: {reason}")
             continue

@@ -2,24 +2,31 @@
 
 Turned is what CVAT gives an attribute `rotation`: degrees about the middle of the bbox, which is that of the upright box.
 Polygons stay COCO's flat lists (`flat` in include/labelling/items.py): they are most of a file, and are carried over as text
-without becoming numbers (benchmarks/import_coco.py).
+that Arrow looks through, without becoming numbers (benchmarks/import_coco.py).
 """
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from include.artifacts.columns import column, text
 from include.labelling.files.values import NOT_A_NUMBER, as_id, as_number, attributes, parsed
 from include.labelling.items import Kind, enclosing, geometry
 
 NO_BOX = (NOT_A_NUMBER,) * 4
-LONG_NUMBER = re.compile("[0-9]{40}")  # no float has so many digits, and at 4,300 no int
+# A list of rings, each of three points or more, x and y in turn. No exponent: 1e999 is no number. No float has 40 digits, and at
+# 4,300 no int
+NUMBER = r"-?[0-9]{1,39}(?:\.[0-9]{1,39})?"
+RING = rf"\[(?:{NUMBER},{NUMBER},){{2,}}{NUMBER},{NUMBER}\]"
+FLAT = rf'^{{"flat":\[(?:{RING}[,\]])+}}$'  # of valid JSON
 Box = tuple[float, float, float, float]
 
 
@@ -43,9 +50,10 @@ KEYS = frozenset(Annotation.__struct_fields__)
 _decode = msgspec.json.Decoder(Annotation).decode
 
 
-def columns_of_any(annotations: Sequence[Annotation], classes: dict[str, str]) -> dict[str, list[Any]]:
+def columns_of_any(annotations: Sequence[Annotation], classes: dict[str, str]) -> dict[str, Any]:
     """The fields of Shape by name, but for `raw`. `classes`: name by id."""
-    seen = [_drawn(one, *segmented(str(one.segmentation, "utf-8"))) for one in annotations]
+    seen_kinds, flat = segmented([one.segmentation for one in annotations])
+    seen = [_drawn(*each) for each in zip(annotations, seen_kinds, flat.to_pylist(), strict=True)]
     kinds, geometries, around = map(list, zip(*seen, strict=True))
     boxes = [other or _box(one.bbox) for one, other in zip(annotations, around, strict=True)]
     ids = {name: [as_id(getattr(one, name)) for one in annotations] for name in ("image_id", "annotator", "reviewer", "job")}
@@ -92,29 +100,40 @@ def _drawn(one: Annotation, kind: Kind, drawn: str | None) -> tuple[Kind, str | 
     return kind, drawn, around
 
 
-def segmented(text: str) -> tuple[Kind, str | None]:
-    """Kind and geometry. `text`: valid JSON."""
-    if text.startswith("{"):
-        said = parsed(text)
+def segmented(raws: Sequence[bytes | msgspec.Raw]) -> tuple[list[Kind], pa.StringArray]:
+    """Kind and geometry of each. `raws`: valid JSON."""
+    kinds: list[Kind] = ["polygon"] * len(raws)
+    flat, others = _flat(raws)
+    if not others:
+        return kinds, flat
+    geometries: list[str | None] = flat.to_pylist()
+    rest = [_without_space(bytes(raws[at])) for at in others]
+    flat, still_others = _flat(rest)
+    for at, drawn in zip(others, flat.to_pylist(), strict=True):
+        geometries[at] = drawn
+    for at in still_others:
+        kinds[others[at]], geometries[others[at]] = _other(rest[at])
+    return kinds, column(geometries, pa.string())
+
+
+def _flat(raws: Sequence[bytes | msgspec.Raw]) -> tuple[pa.StringArray, list[int]]:
+    """Each as if it were rings, and where it is not."""
+    flat = text(raws, b'{"flat":', b"}")
+    are_rings = pc.match_substring_regex(flat, FLAT)
+    if are_rings.true_count == len(raws):
+        return flat, []
+    return flat, np.flatnonzero(~are_rings.to_numpy(zero_copy_only=False)).tolist()
+
+
+def _without_space(raw: bytes) -> bytes:
+    return raw.translate(None, b" \n\r\t") if raw.startswith(b"[") else raw
+
+
+def _other(raw: bytes) -> tuple[Kind, str | None]:
+    if raw.startswith(b"{"):
+        said = parsed(raw)
         return ("mask", geometry(rle={key: said.get(key) for key in ("counts", "size")})) if said else ("box", None)
-    if " " in text or "\n" in text or "\t" in text or "\r" in text:
-        text = "".join(text.split())
-    if not text.startswith("[") or text == "[]":
-        return "box", None
-    return "polygon", f'{{"flat":{text}}}' if _is_flat(text) else None
-
-
-def _is_flat(text: str) -> bool:
-    """Whether a JSON list without spaces is one of rings, each of three points or more, x and y in turn."""
-    # a list of nothing but lists and plain numbers: no text, object, true, false, null, NaN, Infinity, nor 1e999, which is none
-    if any(mark in text for mark in ('"', "{", "e", "n", "E", "N")) or not text.startswith("[["):
-        return False
-    if LONG_NUMBER.search(text):
-        return False
-    return all(
-        (commas := ring.count(",")) >= 5 and commas % 2 == 1 and "[" not in ring and "]" not in ring
-        for ring in text[2:-2].split("],[")
-    )
+    return ("polygon" if raw.startswith(b"[") and raw != b"[]" else "box"), None
 
 
 def _around(drawn: str) -> Box:

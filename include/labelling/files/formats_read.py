@@ -34,11 +34,10 @@ LABEL_FILES = (".json", ".xml", ".txt", ".yaml", ".yml")
 def read_tree(tree: RecordedTree, kind: str, job: str | None = None) -> Labelled:
     """Addresses of pictures are paths of the tree. `job`: of labels that name none. Raises Refused if nothing can be read."""
     try:
-        labelled = read_coco_files(tree) if kind == "coco" else _read(tree, kind)
+        return read_coco_files(tree, job) if kind == "coco" else _with_job(_read(tree, kind), job)
     except Refused as reason:
         reason.original = tree.original()
         raise
-    return _with_job(labelled, job)
 
 
 def _read(tree: RecordedTree, kind: str) -> Labelled:
@@ -117,5 +116,4 @@ def _with_job(labelled: Labelled, job: str | None) -> Labelled:
 
     if job is None:
         return labelled
-    pictures = tuple(replace(picture, shapes=signed(picture.shapes)) for picture in labelled.pictures)
-    return replace(labelled, pictures=pictures, strays=signed(labelled.strays))
+    return replace(labelled, pictures=tuple(replace(picture, shapes=signed(picture.shapes)) for picture in labelled.pictures))

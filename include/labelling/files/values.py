@@ -36,7 +36,7 @@ def as_id(value: object) -> str | None:
 
 def as_number(value: object) -> float:
     """The number; NaN for anything else: a string, a boolean, infinity."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) is not int and type(value) is not float:
         return NOT_A_NUMBER
     try:
         number = float(value)

@@ -16,6 +16,7 @@ import pytest
 from cli.backup import command, manifest, objects, reach
 from cli.backup.command import backup, restore
 from cli.home import ROOT, Home, Stack, StackError, choose_ports, is_free
+from cli.services import Service
 from include.storage import open_store
 
 CARDS = {
@@ -303,3 +304,22 @@ def test_the_embedded_s3_server_is_started_for_it_and_ended(home, tmp_path, monk
     with reach.reachable(place, start=True):
         assert state(home) == (["run", "run"], CARDS | CONTENT)
     assert is_free(home.stack().ports["s3"])
+
+
+DEAF = """
+import http.server, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+http.server.HTTPServer(("127.0.0.1", {port}), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+
+
+def test_an_s3_server_that_does_not_end_is_killed(home, monkeypatch):
+    """A stop that hangs failed a restore that was done."""
+    monkeypatch.setenv("VISIONLOOP_STORE", "s3://visionloop")
+    monkeypatch.setattr(reach, "_keeps_objects", lambda: True)
+    port = home.stack().ports["s3"]
+    deaf = Service("s3", (sys.executable, "-c", DEAF.format(port=port)), ready=f"http://127.0.0.1:{port}", stop_wait_s=1)
+    monkeypatch.setattr(reach, "seaweedfs", lambda home, stack: deaf)
+    with reach.reachable(reach.place_of("embedded"), start=True):
+        assert not is_free(port)
+    assert is_free(port)

@@ -67,3 +67,11 @@ def test_the_login_is_printed(tmp_path, monkeypatch):
     assert f"http://127.0.0.1:8080   user admin, password {settings['VISIONLOOP_PASSWORD']}" in told
     assert settings["AWS_SECRET_ACCESS_KEY"] not in told
     assert os.fspath(tmp_path / ".env") in told
+
+
+@pytest.mark.parametrize(
+    ("profiles", "executor"),
+    [("minio", "LocalExecutor"), ("minio,celery", "CeleryExecutor"), ("", "LocalExecutor"), ("celery-flower", "LocalExecutor")],
+)
+def test_the_profile_decides_who_runs_tasks(profiles, executor):
+    assert app.executor({"COMPOSE_PROFILES": profiles}) == {"AIRFLOW__CORE__EXECUTOR": executor}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from include.artifacts.columns import column
@@ -20,7 +20,6 @@ VALUES = {
 
 
 @pytest.mark.parametrize("kind", VALUES, ids=str)
-@settings(deadline=None)  # arrow imports pandas at its first list
 @given(data=st.data())
 def test_column_is_what_arrow_itself_makes_of_the_values(kind: pa.DataType, data: Any) -> None:
     values = data.draw(st.lists(VALUES[kind] | st.none(), max_size=20))

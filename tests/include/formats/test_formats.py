@@ -190,7 +190,7 @@ STATED = st.dictionaries(st.sampled_from(["age", "occluded", "a b"]), WORDS | st
 
 
 @pytest.mark.parametrize("name", ["coco", "yolo", "voc", "cvat", "datumaro"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_written_and_read_again_boxes_are_the_same_to_a_hundredth_pixel(name: Any, data: st.DataObject) -> None:
     stated = st.none() if name == "yolo" else STATED

@@ -20,7 +20,7 @@ import pytest
 from tests.promql import expressions
 from tests.receiver import chat
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "include/monitoring"
 
@@ -116,12 +116,12 @@ class Stack:
         self.running.pop(name).wait()
 
     def ask(self, path, **params):
-        return httpx.get(f"http://127.0.0.1:{self.ports['prometheus']}/api/v1/{path}", params=params, timeout=10).json()
+        return httpx.get(f"http://127.0.0.1:{self.ports['prometheus']}/api/v1/{path}", params=params, timeout=60).json()
 
     def logs(self):
         return "\n".join(f"== {path.name}\n{path.read_text()[-2000:]}" for path in self.folder.glob("*.log"))
 
-    def until(self, check, what, within_s=90):
+    def until(self, check, what, within_s=180):
         deadline = time.monotonic() + within_s
         while not (answer := check()):
             assert time.monotonic() < deadline, f"waited {within_s} s for {what}\n{self.logs()}"

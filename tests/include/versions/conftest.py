@@ -1,9 +1,7 @@
-"""A store in a folder, and one on a real S3 server; a stock dvc."""
+"""A store in a folder, and one on a real S3 server."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,9 +10,6 @@ import pytest
 from include.storage import Store, open_store
 from include.versions.copies.hash_cache import HashCache
 from tests.s3_server import BUCKET, WEED, s3_server
-
-ROOT = Path(__file__).resolve().parents[3]
-DVC = Path(os.environ.get("VISIONLOOP_VENVS") or ROOT / ".venv") / "dvc" / "bin" / "dvc"
 
 
 @pytest.fixture
@@ -55,18 +50,3 @@ def opened(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], St
         return found
 
     return make
-
-
-@pytest.fixture
-def dvc() -> Callable[..., str]:
-    """Run the stock client in a folder; returns what it said."""
-    if not DVC.exists():
-        pytest.skip("no stock dvc: python3 images/install.py dvc")
-
-    def run(folder: Path, *words: str) -> str:
-        env = os.environ | {"DVC_NO_ANALYTICS": "1"}
-        done = subprocess.run([str(DVC), *words], cwd=folder, env=env, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    return run

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,19 @@ from include.versions import aliases
 from tests.versions import put_version
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
+@pytest.fixture(scope="module")
+def twelve(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """trees has v1 … v12; twelve, because as text 9 comes after 12."""
-    made = open_store(f"file://{tmp_path}")
+    folder = tmp_path_factory.mktemp("twelve")
     for number in range(12):
-        put_version(made, "trees", ("Tree",), [{"relpath": f"images/{number}.png"}], [])
-    return made
+        put_version(open_store(f"file://{folder}"), "trees", ("Tree",), [{"relpath": f"images/{number}.png"}], [])
+    return folder
+
+
+@pytest.fixture
+def store(twelve: Path, tmp_path: Path) -> Store:
+    shutil.copytree(twelve, tmp_path / "store")
+    return open_store(f"file://{tmp_path}/store")
 
 
 def test_an_alias_moves_and_remembers(store: Store) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from include.versions.splits import Split, split_of
@@ -18,7 +18,6 @@ def test_split_follows_from_the_first_32_bits_of_the_md5() -> None:
     assert split_of("c", {"train": 0.29, "val": 0.01, "test": 0.7}) == "val"
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=("Cs",))))
 def test_split_is_where_the_hash_falls(group: str) -> None:
     place = int.from_bytes(hashlib.md5(group.encode()).digest()[:4], "big") / 4294967296
@@ -33,7 +32,6 @@ def test_shares_of_many_groups_come_close_to_the_fractions() -> None:
     assert abs(shares["test"] - 4_000) < 250
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=("Cs",))))
 def test_a_fraction_of_one_takes_all(group: str) -> None:
     assert split_of(group, {"train": 0, "val": 0, "test": 1}) == "test"

@@ -29,7 +29,7 @@ PASSWORD, JWT_SECRET = "correct horse battery", "s" * 64
 FAB_ROLES = ("Viewer", "Operator", "Approver", "Admin", "Webhook")
 SIMPLE_ROLES = ("viewer", "user", "op", "admin")
 NOBODY = ("nobody", "expired")
-READY_WITHIN_S = 120
+READY_WITHIN_S = 240
 TEAM = "visionloop_airflow.auth_manager.TeamAuthManager"
 SIMPLE = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
@@ -47,6 +47,10 @@ class Server:
     prefix: str
     log: Path
     tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def database(self) -> Path:
+        return self.log.with_name("airflow.db")
 
     def token(self, who: str) -> str:
         if who not in self.tokens:

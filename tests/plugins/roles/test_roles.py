@@ -5,7 +5,6 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from pathlib import Path
 
 import httpx
 import pytest
@@ -72,31 +71,26 @@ def test_the_webhook_user_may_do_nothing_else(servers, operations):
     assert {call: status for call, status in said.items() if status not in (403, 404, 409, 422)} == {}
 
 
-def test_roles_are_made_again_as_they_should_be_and_others_stay(tmp_path):
-    """By the command that docs/roles.md names, twice: in between somebody meddles, and makes a role of their own."""
+def test_roles_are_made_again_as_they_should_be_and_others_stay(servers, tmp_path):
+    """By the command that docs/roles.md names, in a copy of the database: somebody meddled, and made a role of their own."""
+    copy = tmp_path / "airflow.db"
+    with closing(sqlite3.connect(servers["compose"].database)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    first = held(copy)
+    meddle(copy)
+    assert held(copy) != first
     env = os.environ | {
         "AIRFLOW_HOME": str(tmp_path),
         "AIRFLOW__CORE__AUTH_MANAGER": TEAM,
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{copy}",
         "PYTHONPATH": f"{ROOT}:{ROOT}/plugins",
     }
-    airflow = str(Path(sys.executable).with_name("airflow"))
-
-    def run(*command):
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-        return done.stdout
-
-    run(airflow, "db", "migrate")
-    make = (sys.executable, "-m", "visionloop_airflow.roles")
-    assert run(*make).splitlines()[-1] == "roles: Viewer, Admin, Operator, Approver, Webhook"
-    roles = f"{tmp_path}/airflow.db"
-    first = held(roles)
-    meddle(roles)
-    assert held(roles) != first
-    run(*make)
-    assert held(roles) == first | {("Auditor", "can_read", "Variables"), ("Auditor", "can_read", "Website")}  # the latter by FAB
+    command = [sys.executable, "-m", "visionloop_airflow.roles"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1] == "roles: Viewer, Admin, Operator, Approver, Webhook"
+    assert held(copy) == first | {("Auditor", "can_read", "Variables"), ("Auditor", "can_read", "Website")}  # the latter by FAB
 
 
 HELD = """

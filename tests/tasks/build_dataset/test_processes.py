@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,11 @@ import pytest
 
 from include.versions.listing import dvc_file
 from tests.deliveries import picture
-from tests.step_process import ROOT, StepProcess
+from tests.dvc_client import dvc
+from tests.step_process import StepProcess
 from tests.tasks.build_dataset.conftest import CONFIG
 
 LABELS = {"labels": "labels/trees/checked"}
-DVC = Path(os.environ.get("VISIONLOOP_VENVS", ROOT / ".venv")) / "dvc" / "bin" / "dvc"
 
 
 @pytest.fixture
@@ -45,28 +43,18 @@ def test_process_killed_after_its_version_stands_takes_it_when_run_again(dataset
     assert steps.run("build_dataset", CONFIG, inputs=LABELS, run_id="r2").exit_code == 99
 
 
-def dvc(folder: Path, *words: str) -> str:
-    environment = os.environ | {"DVC_NO_ANALYTICS": "1", "HOME": str(folder), "DVC_SITE_CACHE_DIR": str(folder / "site")}
-    done = subprocess.run([DVC, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.mark.integration
-@pytest.mark.skipif(not DVC.exists(), reason="no stock dvc: python3 images/install.py dvc")
 def test_stock_dvc_pulls_each_version_and_finds_it_clean(datasets: Any, tmp_path: Path) -> None:
     datasets.check([1, 2, 3], name="{seed} ä.png")
     datasets.build("r1")
     datasets.check([4])
     folder = tmp_path / "clone"
     folder.mkdir()
-    dvc(folder, "init", "--no-scm", "-q")
-    dvc(folder, "remote", "add", "-d", "store", str(tmp_path / "store"))
-    dvc(folder, "remote", "modify", "store", "verify", "true")
+    dvc(folder, "init --no-scm -q", f"remote add -d store {tmp_path}/store", "remote modify store verify true")
     for version, images in ((datasets.build("r2"), 4), (_version(tmp_path, "v1"), 3)):
         entries = json.loads((tmp_path / "store/files/md5" / version.digest[:2] / f"{version.digest[2:]}.dir").read_text())
         (folder / "trees.dvc").write_text(dvc_file(version.digest, version.size_bytes, len(entries), "trees"))
-        dvc(folder, "pull", "-q", "--force")
+        dvc(folder, "pull -q --force")
         pulled = {path.relative_to(folder / "trees").as_posix(): path for path in (folder / "trees").rglob("*") if path.is_file()}
         assert {name: hashlib.md5(path.read_bytes()).hexdigest() for name, path in pulled.items()} == {
             entry["relpath"]: entry["md5"] for entry in entries
@@ -76,7 +64,7 @@ def test_stock_dvc_pulls_each_version_and_finds_it_clean(datasets: Any, tmp_path
         assert len(list((folder / "trees/images").rglob("*.png"))) == images
         assert picture(1) in [path.read_bytes() for path in pulled.values()]
         # and the other way round: what dvc makes of the folder is the version
-        dvc(folder, "add", "-q", "trees")
+        dvc(folder, "add -q trees")
         assert f"md5: {version.digest}.dir" in (folder / "trees.dvc").read_text()
 
 

@@ -99,7 +99,7 @@ deeds = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(deeds, max_size=8))
 def test_no_image_ever_changes_its_split(steps: list[Any]) -> None:
     dataset, seen = Dataset(), dict[str, str]()
@@ -115,7 +115,7 @@ def test_no_image_ever_changes_its_split(steps: list[Any]) -> None:
         seen |= now
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(pieces, st.sampled_from(FRACTIONS), st.sets(st.integers(0, 9), max_size=4)), max_size=6))
 def test_no_group_is_ever_torn_apart(steps: list[tuple[Pictures, Fractions, set[int]]]) -> None:
     """By deliveries and removals; an import may state splits that do."""

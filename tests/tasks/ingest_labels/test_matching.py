@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.ingest_labels.answers import Drawn
@@ -89,7 +89,6 @@ places = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(places)
 def test_matches_are_the_best_of_all_and_objects_have_one_box_a_person(drawings: list[tuple[str, int, str]]) -> None:
     rows = [box(person, x, name) for person, x, name in drawings]

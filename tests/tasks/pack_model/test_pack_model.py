@@ -89,7 +89,7 @@ def post(port: int, body: bytes) -> Any:
 
 
 def wait_until_ready(port: int, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(120):
+    for _ in range(240):
         assert server.poll() is None, "bentoml serve ended"
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5).close()
@@ -119,8 +119,8 @@ def test_imported_archive_serves_the_expected_detections(packed: Store, tmp_path
         with pytest.raises(urllib.error.HTTPError) as no_picture:
             post(port, b"this is no picture")
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+        os.killpg(server.pid, signal.SIGKILL)  # it has nothing to save; by itself it may take half a minute on a busy machine
+        server.wait()
     expected = checkpoint.reference.detections
     assert expected
     assert [one["class_name"] for one in got] == [one.class_name for one in expected]

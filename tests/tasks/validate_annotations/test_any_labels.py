@@ -31,10 +31,10 @@ from tasks.validate_annotations.__main__ import validate
 from tasks.validate_annotations.config import ValidateAnnotations
 from tests.deliveries import deliver, picture
 
-EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "40"))
 ANY_SPEED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 steady = settings(
-    max_examples=EXAMPLES, derandomize="HYPOTHESIS_EXAMPLES" not in os.environ, database=None, deadline=None,
+    max_examples=EXAMPLES, derandomize="HYPOTHESIS_EXAMPLES" not in os.environ, database=None,
     suppress_health_check=ANY_SPEED,
 )  # fmt: skip
 PICTURE = picture(1, 64, 48)

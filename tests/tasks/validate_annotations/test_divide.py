@@ -101,7 +101,7 @@ annotation_rows = st.lists(
 
 
 # each example asks Great Expectations four times, 0.3 s each
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(images=image_rows, annotations=annotation_rows)
 def test_every_row_is_accepted_or_rejected_once(
     tmp_path_factory: pytest.TempPathFactory, images: list[Any], annotations: list[Any]

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -102,7 +102,6 @@ def test_eps_is_not_opened_because_that_would_start_a_program() -> None:
     assert look(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", 1).problem == "not an image: starts with b'%!PS-Ado'"
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200) | st.integers(0, 100).flatmap(lambda cut: st.just(picture(1)[:cut])))
 def test_any_bytes_have_an_answer(data: bytes) -> None:
     assert look(data, 1).problem is not None or data[:8] == picture(1)[:8]

@@ -87,7 +87,7 @@ side = st.integers(1, 6).map(float)
 place = st.integers(0, 4).map(float)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1), place, place, side, side), max_size=14),
     st.sampled_from([0.3, 0.6, 0.95]),

@@ -27,7 +27,7 @@ def test_next_part_is_made_while_one_is_used() -> None:
 
     coming = ahead(parts())
     assert next(coming) == 1
-    assert asked.wait(10)  # nobody has asked for it yet
+    assert asked.wait(60)  # nobody has asked for it yet
     assert list(coming) == [2]
 
 

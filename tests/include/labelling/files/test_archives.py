@@ -159,7 +159,7 @@ def test_a_header_that_would_fill_the_memory_is_refused(put: Callable[[bytes], t
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tgz"])
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_damage_is_refused_or_harmless(tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject) -> None:
     made = bytearray({"a.zip": zipped, "a.tar": tarred, "a.tgz": lambda files: tarred(files, "w:gz")}[name](FILES))

@@ -105,7 +105,7 @@ def test_close_pairs_are_those_that_a_loop_finds(bits: int, at_once: int, monkey
     assert sorted(found) == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=12), st.lists(st.integers(0, 63), max_size=6))
 def test_a_hash_with_up_to_six_bits_changed_is_always_found(hashes: list[int], changed: list[int]) -> None:
     for value in hashes:

@@ -19,7 +19,7 @@ from include.versions.copies.checkout import CheckedOut, check_out
 from include.versions.copies.fetch import Link
 from include.versions.copies.folders import STAGING
 from include.versions.copies.hash_cache import HashCache
-from tests.include.versions.conftest import ROOT
+from tests.step_process import ROOT
 
 Caches = Callable[[Path], HashCache]
 Files = dict[str, bytes]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ from include.versions.contents import Contents
 from include.versions.copies.dvc import export, find_remote, read_dvc_file
 from include.versions.derive import DeriveDataset, derive
 from include.versions.listing import read_listing
+from tests.dvc_client import dvc
 from tests.versions import png, put_version
 
-Dvc = Callable[..., str]
 IMAGES = [{"relpath": f"images/{name}.png", "split": split} for name, split in [("a", "train"), ("ä b", "val"), ("c", "test")]]
 BOXES = [
     {"image": "images/a.png", "class_name": "Tree", "box": (1, 2, 10, 11), "is_crowd": True},
@@ -37,19 +37,14 @@ def import_it(
     return derive(step_by_hand("derive_dataset", DeriveDataset.model_validate({"name": name, "do": do}), store, {"parents": ""}))
 
 
-def track(repo: Path, files: dict[str, bytes], dvc: Dvc, remote: str, endpoint: str | None = None) -> Path:
+def track(repo: Path, files: dict[str, bytes], remote: str, endpoint: str | None = None) -> Path:
     """A folder `data`, tracked and pushed by the stock client; returns its .dvc file."""
     for relpath, data in files.items():
         path = repo / "data" / relpath
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    if not (repo / ".dvc").exists():
-        dvc(repo, "init", "--no-scm", "-q")
-        dvc(repo, "remote", "add", "-q", "-d", "there", remote)
-        if endpoint:
-            dvc(repo, "remote", "modify", "-q", "there", "endpointurl", endpoint)
-    dvc(repo, "add", "-q", "data")
-    dvc(repo, "push", "-q")
+    at_endpoint = [f"remote modify -q there endpointurl {endpoint}"] if endpoint else []
+    dvc(repo, "init --no-scm -q", f"remote add -q -d there {shlex.quote(remote)}", *at_endpoint, "add -q data", "push -q")
     return repo / "data.dvc"
 
 
@@ -82,11 +77,11 @@ def any_store(request: pytest.FixtureRequest) -> Store:
     return request.getfixturevalue("store" if request.param == "file" else "s3_store")
 
 
-def test_stock_dvc_pulls_an_export(any_store: Store, dvc: Dvc, tmp_path: Path) -> None:
+def test_stock_dvc_pulls_an_export(any_store: Store, tmp_path: Path) -> None:
     version = put_version(any_store, "trees", ("Tree", "Bush"), IMAGES, BOXES)
     path = export(any_store, version, tmp_path / "repo")
     assert path == tmp_path / "repo" / "trees.dvc"
-    dvc(tmp_path / "repo", "pull", "-q")
+    dvc(tmp_path / "repo", "pull -q")
     pulled = tmp_path / "repo" / "trees"
     got = {one.relative_to(pulled).as_posix(): md5_of(one.read_bytes()) for one in pulled.rglob("*") if one.is_file()}
     assert got == read_listing(ContentStore(any_store), version.digest)
@@ -97,17 +92,17 @@ def test_stock_dvc_pulls_an_export(any_store: Store, dvc: Dvc, tmp_path: Path) -
     assert "key" not in config
 
 
-def test_an_export_into_a_repository_leaves_its_own_remote_alone(store: Store, dvc: Dvc, tmp_path: Path) -> None:
+def test_an_export_into_a_repository_leaves_its_own_remote_alone(store: Store, tmp_path: Path) -> None:
     repo = tmp_path / "repo"
-    track(repo, {"mine.txt": b"mine"}, dvc, str(tmp_path / "other"))
+    track(repo, {"mine.txt": b"mine"}, str(tmp_path / "other"))
     version = put_version(store, "trees", ("Tree", "Bush"), IMAGES, BOXES)
     (repo / "below").mkdir()
     for _ in range(2):
         export(store, version, repo / "below")
     assert not (repo / "below" / ".dvc").exists()
-    dvc(repo, "pull", "-q")
+    dvc(repo, "pull -q")
     assert (repo / "below/trees/images/a.png").read_bytes() == png("images/a.png")
-    assert dvc(repo, "config", "core.remote").strip() == "there"
+    assert dvc(repo, "config core.remote").strip() == "there"
     elsewhere = open_store(f"file://{tmp_path}/elsewhere")
     other = put_version(elsewhere, "trees", ("Tree",), IMAGES, [])
     with pytest.raises(ConfigError, match=r"remote 'visionloop' is .*, expected .*elsewhere"):
@@ -123,14 +118,14 @@ def test_an_export_does_not_replace_a_dvc_file_of_something_else(store: Store, t
 
 @pytest.mark.parametrize("where", ["a folder", "another bucket prefix"])
 def test_a_tracked_folder_becomes_a_version_with_the_same_digest(
-    s3_store: Store, s3: dict[str, str], dvc: Dvc, tmp_path: Path, where: str, writes: list[str]
+    s3_store: Store, s3: dict[str, str], tmp_path: Path, where: str, writes: list[str]
 ) -> None:
     files = {f"pictures/{name}.png": png(name) for name in "abc"} | {"README": b"about"}
     images = [{"id": n, "file_name": f"{name}.png", "width": 1, "height": 1, "group": "g1"} for n, name in enumerate("ab")]
     boxes = [{"id": 1, "image_id": 0, "category_id": 2, "bbox": [1, 2, 3, 4], "iscrowd": 0}]
     files["pictures/instances_val.json"] = coco(images, boxes, "Bush", "Tree")
     remote = str(tmp_path / "remote") if where == "a folder" else f"{s3_store.url}-remote"
-    tracked = track(tmp_path / "repo", files, dvc, remote, None if where == "a folder" else s3["AWS_ENDPOINT_URL"])
+    tracked = track(tmp_path / "repo", files, remote, None if where == "a folder" else s3["AWS_ENDPOINT_URL"])
     ContentStore(s3_store).put(png("c"))
     writes.clear()
     version = import_it(s3_store, tracked)
@@ -166,19 +161,19 @@ def test_our_own_version_comes_back_as_it_was_and_nothing_is_sent(any_store: Sto
     assert after.values.tolist() == before.values.tolist()
 
 
-def test_a_folder_without_labels_is_a_version_without_boxes(store: Store, dvc: Dvc, tmp_path: Path) -> None:
+def test_a_folder_without_labels_is_a_version_without_boxes(store: Store, tmp_path: Path) -> None:
     files = {"a.PNG": png("a"), "twin.png": png("a"), "broken.png": b"no picture", "data.json": b"[1]"}
-    version = import_it(store, track(tmp_path / "repo", files, dvc, "../../remote"))
+    version = import_it(store, track(tmp_path / "repo", files, "../../remote"))
     assert (version.classes, sum(one.annotations for one in version.splits.values())) == ((), 0)
     assert Contents.read(ContentStore(store), version).images["relpath"].tolist() == ["a.PNG"]
     assert version.counts["pictures_not_readable"] == 1
 
 
-def test_what_does_not_fit_in_a_label_file_is_listed(store: Store, dvc: Dvc, tmp_path: Path) -> None:
+def test_what_does_not_fit_in_a_label_file_is_listed(store: Store, tmp_path: Path) -> None:
     images = [{"id": 1, "file_name": "a.png"}, {"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "gone.png"}]
     boxes = [{"image_id": 9, "category_id": 1, "bbox": [1, 1, 1, 1]}, {"image_id": 1, "category_id": 1, "bbox": [1, 1, 0, 1]}]
     files = {"a.png": png("a"), "labels.json": coco(images, boxes, "Tree")}
-    tracked = track(tmp_path / "repo", files, dvc, str(tmp_path / "remote"))
+    tracked = track(tmp_path / "repo", files, str(tmp_path / "remote"))
     with pytest.raises(BadInputError, match="4 label entries do not fit") as caught:
         import_it(store, tracked)
     assert [line.split(": ")[1] for line in str(caught.value).splitlines()[1:]] == [
@@ -206,10 +201,10 @@ IN_FORMATS = {
 
 @pytest.mark.parametrize("name", IN_FORMATS)
 def test_labels_of_any_format_are_read_and_the_digest_is_that_of_the_folder(
-    store: Store, dvc: Dvc, tmp_path: Path, name: str
+    store: Store, tmp_path: Path, name: str
 ) -> None:  # fmt: skip
     files = {"images/a.png": png("a"), "images/b.png": png("b"), **IN_FORMATS[name]}
-    tracked = track(tmp_path / "repo", files, dvc, str(tmp_path / "remote"))
+    tracked = track(tmp_path / "repo", files, str(tmp_path / "remote"))
     version = import_it(store, tracked, format=name)
     assert version.digest == read_dvc_file(tracked).digest
     contents = Contents.read(ContentStore(store), version)
@@ -221,17 +216,17 @@ def test_labels_of_any_format_are_read_and_the_digest_is_that_of_the_folder(
 
 @pytest.mark.parametrize("name", ["coco", "voc", "cvat", "datumaro"])
 def test_labels_of_a_picture_that_is_not_tracked_are_refused_even_if_one_of_its_name_is(
-    store: Store, dvc: Dvc, tmp_path: Path, name: str
+    store: Store, tmp_path: Path, name: str
 ) -> None:  # fmt: skip
     files = {"elsewhere/deep/a.png": png("a"), **IN_FORMATS[name]}
-    tracked = track(tmp_path / "repo", files, dvc, str(tmp_path / "remote"))
+    tracked = track(tmp_path / "repo", files, str(tmp_path / "remote"))
     with pytest.raises(BadInputError, match=r"label entries do not fit:\n.*a\.png"):
         import_it(store, tracked, format=name)
     assert list(store.list("datasets")) == []
 
 
 def test_boxes_keep_every_digit_and_equal_bytes_get_the_boxes_of_all_their_paths(
-    store: Store, dvc: Dvc, tmp_path: Path
+    store: Store, tmp_path: Path
 ) -> None:  # fmt: skip
     images = [
         {"id": 1, "file_name": "a.png", "site": "north"},
@@ -240,16 +235,16 @@ def test_boxes_keep_every_digit_and_equal_bytes_get_the_boxes_of_all_their_paths
     boxes = [(1, [0.1, 0.7, 0.2, 0.1]), (2, [5, 5, 6, 6]), (2, [0.1, 0.7, 0.2, 0.1])]
     said = [{"image_id": image, "category_id": 1, "bbox": box} for image, box in boxes]
     files = {"a.png": png("a"), "twin.png": png("a"), "labels.json": coco(images, said, "Tree")}
-    version = import_it(store, track(tmp_path / "repo", files, dvc, str(tmp_path / "remote")))
+    version = import_it(store, track(tmp_path / "repo", files, str(tmp_path / "remote")))
     contents = Contents.read(ContentStore(store), version)
     assert contents.images[["relpath", "attributes"]].values.tolist() == [["a.png", '{"site": "north"}']]
     rows = contents.annotations[["x_px", "y_px", "width_px", "height_px"]].values.tolist()
     assert rows == [[0.1, 0.7, 0.2, 0.1], [5, 5, 6, 6]]
 
 
-def test_of_a_folder_with_other_json_the_named_labels_are_read(store: Store, dvc: Dvc, tmp_path: Path) -> None:
+def test_of_a_folder_with_other_json_the_named_labels_are_read(store: Store, tmp_path: Path) -> None:
     files = {"a.png": png("a"), "torn.json": b"{", "mine/labels.json": IN_FORMATS["coco"]["labels.json"]}
-    tracked = track(tmp_path / "repo", files, dvc, str(tmp_path / "remote"))
+    tracked = track(tmp_path / "repo", files, str(tmp_path / "remote"))
     with pytest.raises(BadInputError, match=r"torn\.json: got not JSON"):
         import_it(store, tracked)
     version = import_it(store, tracked, labels=["mine"])
@@ -258,9 +253,9 @@ def test_of_a_folder_with_other_json_the_named_labels_are_read(store: Store, dvc
 
 
 @pytest.mark.parametrize("damage", ["object damaged", "object missing", "listing missing", "no remote folder"])
-def test_what_the_remote_lacks_is_named(store: Store, dvc: Dvc, tmp_path: Path, damage: str) -> None:
+def test_what_the_remote_lacks_is_named(store: Store, tmp_path: Path, damage: str) -> None:
     remote = tmp_path / "remote"
-    tracked = track(tmp_path / "repo", {"a.png": png("a")}, dvc, str(remote))
+    tracked = track(tmp_path / "repo", {"a.png": png("a")}, str(remote))
     key = content_key(md5_of(png("a")) if damage.startswith("object") else read_dvc_file(tracked).digest + ".dir")
     (remote / key).chmod(0o644)
     (remote / key).write_bytes(b"damaged") if damage == "object damaged" else (remote / key).unlink()

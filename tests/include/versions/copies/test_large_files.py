@@ -19,7 +19,7 @@ from include.versions.listing import put_listing
 from tests.versions import png
 
 ROOT = Path(__file__).resolve().parents[4]
-LARGE_BYTES = 300 * 2**20
+LARGE_BYTES = 200 * 2**20
 AT_MOST_MB = 160  # beside what the modules take: a few pieces of 4 to 16 MB
 MEASURED = """
 import json, resource, sys
@@ -48,7 +48,7 @@ def memory_mb(store: Store, do: dict[str, Any]) -> float:
 
 
 def large_png(path: Path) -> str:
-    """A picture of 64 × 48 px with 300 MB of nothing behind it (a hole in the file); returns its md5."""
+    """A picture of 64 × 48 px with 200 MB of nothing behind it (a hole in the file); returns its md5."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(png("large"))
     os.truncate(path, LARGE_BYTES)

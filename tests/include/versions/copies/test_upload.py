@@ -19,7 +19,7 @@ from include.versions.copies import upload
 from include.versions.copies.hash_cache import HashCache
 from include.versions.copies.upload import present, upload_folder
 from include.versions.listing import digest_of
-from tests.include.versions.conftest import ROOT
+from tests.dvc_client import ROOT, dvc
 
 Caches = Callable[[Path], HashCache]
 
@@ -246,10 +246,9 @@ def test_killed_and_started_again_it_goes_on(store: Store, cache: Caches, tmp_pa
     assert {entry.key for entry in store.list("files")} == {content_key(md5(data)) for data in files.values()}
 
 
-def test_the_digest_is_what_dvc_add_gives(store: Store, cache: Caches, tmp_path: Path, dvc: Callable[..., str]) -> None:
+def test_the_digest_is_what_dvc_add_gives(store: Store, cache: Caches, tmp_path: Path) -> None:
     folder = write(tmp_path / "repo" / "data", {"b.txt": b"a", "ä/ö.txt": b"b", "A.txt": b"", "z" * 50: b"c"})
     with cache(folder) as known:
         digest = digest_of(upload_folder(ContentStore(store), folder, known).files)
-    dvc(tmp_path / "repo", "init", "--no-scm", "-q")
-    dvc(tmp_path / "repo", "add", "-q", "data")
+    dvc(tmp_path / "repo", "init --no-scm -q", "add -q data")
     assert f"md5: {digest}.dir" in (tmp_path / "repo" / "data.dvc").read_text()
