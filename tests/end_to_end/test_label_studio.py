@@ -165,7 +165,7 @@ def test_annotators_hear_of_what_the_champion_suspects_once_a_person_approves(or
         tasks.append(studio.upload(orchard.project["meadow"], f"{seed}.png", data))
         percent = [[side / shapes.SIDE_PX * 100 for side in box["bbox"]] for box in boxes]
         studio.annotate(tasks[-1], [studio.box("tree", *sides, size_px=(96, 96)) for sides in percent])
-    (batch,) = orchard.taken("meadow", 1)
+    orchard.taken("meadow", 1)
     loop.until(lambda: loop.versions() == ["v1", "v2"], "a version with the meadow")
     run_id = loop.api.trigger("review__shapes", {"dataset_version": "v2"})
     asked = loop.until(lambda: (one := loop.task("review__shapes", "approve")) and one.state == "awaiting_input", "a question")
@@ -193,5 +193,4 @@ def test_annotators_hear_of_what_the_champion_suspects_once_a_person_approves(or
         page.screenshot(path="/tmp/shots/spot2.png", full_page=True)
     assert loop.api.run_state("review__shapes", run_id) == "success", loop.standing()
     told = [studio.ask("GET", f"/api/tasks/{task}/")["predictions"] for task in tasks]
-    print(told)
     assert any(told)
