@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -165,33 +166,43 @@ def test_annotators_hear_of_what_the_champion_suspects_once_a_person_approves(or
         tasks.append(studio.upload(orchard.project["meadow"], f"{seed}.png", data))
         percent = [[side / shapes.SIDE_PX * 100 for side in box["bbox"]] for box in boxes]
         studio.annotate(tasks[-1], [studio.box("tree", *sides, size_px=(96, 96)) for sides in percent])
-    (batch,) = orchard.taken("meadow", 1)
+    orchard.taken("meadow", 1)
     loop.until(lambda: loop.versions() == ["v1", "v2"], "a version with the meadow")
     run_id = loop.api.trigger("review__shapes", {"dataset_version": "v2"})
-    asked = loop.until(lambda: (one := loop.task("review__shapes", "approve")) and one.state == "awaiting_input", "a question")
-    assert asked
-    assert not any(studio.ask("GET", f"/api/tasks/{task}/")["predictions"] for task in tasks)
+    loop.until(lambda: (one := loop.task("review__shapes", "approve")) and one.state == "awaiting_input", "a question")
+    assert not any(predictions(studio, tasks))
     with logged_in(loop.stack) as page:
         page.goto(f"{loop.api.url}/required_actions")
-        page.screenshot(path="/tmp/shots/required.png")
         page.get_by_role("link", name="Send the likeliest label errors").click()
-        page.wait_for_timeout(3000)
-        page.screenshot(path="/tmp/shots/approve.png")
+        page.get_by_label("How many").fill("3")
         page.get_by_role("button", name="Approve").click()
         loop.until(lambda: loop.api.run_state("review__shapes", run_id) in ("success", "failed"), "the end of the review")
-        page.goto(f"{loop.api.url}/dags/review__shapes/runs/{run_id}")
-        page.wait_for_timeout(3000)
-        page.screenshot(path="/tmp/shots/reviewed.png")
-        spot = loop.task("labels__meadow", "spot_check")
+    assert loop.api.run_state("review__shapes", run_id) == "success", loop.standing()
+    regions = [region for told in predictions(studio, tasks) for one in told for region in one["result"]]
+    assert len(regions) == 3
+
+
+def predictions(studio: Studio, tasks: list[int]) -> list[list[dict[str, Any]]]:
+    return [studio.ask("GET", f"/api/tasks/{task}/")["predictions"] for task in tasks]
+
+
+def test_a_verdict_on_a_sampled_label_is_clicked_and_counts(orchard: Orchard) -> None:
+    loop = orchard.loop
+    (batch,) = orchard.batches("meadow")
+
+    def drawn():
+        tasks = (loop.task("labels__meadow", "spot_check", run=number) for number in range(len(loop.runs("labels__meadow"))))
+        return next((task for task in tasks if task.state == "success"), None)
+
+    spot = loop.until(drawn, "the sample")
+    with logged_in(loop.stack) as page:
         page.goto(f"{loop.api.url}/dags/labels__meadow/runs/{spot.run_id}/tasks/spot_check/details")
         page.goto(page.get_by_role("link", name="Spot check").get_attribute("href"))
-        page.screenshot(path="/tmp/shots/spot.png", full_page=True)
-        for label in page.get_by_label("ok").all():
-            label.check()
-        page.get_by_role("button").click()
-        page.wait_for_timeout(2000)
-        page.screenshot(path="/tmp/shots/spot2.png", full_page=True)
-    assert loop.api.run_state("review__shapes", run_id) == "success", loop.standing()
-    told = [studio.ask("GET", f"/api/tasks/{task}/")["predictions"] for task in tasks]
-    print(told)
-    assert any(told)
+        verdicts = page.get_by_role("radio", name="wrong class")
+        assert verdicts.count() == 4
+        for verdict in verdicts.all():
+            verdict.check()
+        page.get_by_role("button").first.click()
+        page.get_by_text("Looked at by admin.").wait_for()
+    told = json.loads(CliRunner().invoke(app, ["labels", "review", "meadow", batch.batch_id, "--json"]).output)
+    assert (told["verdicts"], told["people"]) == ({"annotation": {"wrong class": 4}, "image": {}}, ["admin"])
