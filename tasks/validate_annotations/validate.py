@@ -92,11 +92,8 @@ def divide(
     known.look_at_labels(boxes, ask)
     with Writer(divided.path("images"), IMAGES) as good:
         good.add(known.accepted().cast(IMAGES))
-    divided.images, divided.annotations, divided.accepted_by_class = (
-        good.rows,
-        accepted.rows,
-        dict(sorted(second.by_class.items())),
-    )
+    divided.images, divided.annotations = good.rows, accepted.rows
+    divided.accepted_by_class = dict(sorted(second.by_class.items()))
     batch = about_batch(config, first, second, divided.images, divided.path("annotations"), parent)
     with Writer(divided.path("findings"), FINDINGS) as findings:
         for some in tables_of(known.findings(make)):
