@@ -59,9 +59,8 @@ class OnnxDetector:
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
-        options.add_session_config_entry(
-            "session.intra_op.allow_spinning", "0"
-        )  # beside other work, spinning takes twice as long
+        # threads that spin while they wait take twice as long beside other work
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         source = model if isinstance(model, bytes) else str(model)
         self.session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         metadata = self.session.get_modelmeta().custom_metadata_map
