@@ -75,7 +75,6 @@ class Team(Loop):
         self.connect()
 
     def connect(self) -> None:
-        """Clients of the running stack; returns when it has its DAGs."""
         settings = dotenv.read(self.env_file)
         self.stack = Stack(
             ports={name.lower(): int(settings[f"VISIONLOOP_PORT_{name}"]) for name in PORTS},
@@ -83,7 +82,7 @@ class Team(Loop):
             s3_access_key=settings["AWS_ACCESS_KEY_ID"],
             s3_secret_key=settings["AWS_SECRET_ACCESS_KEY"],
         )
-        self.connect()
+        super().connect()
 
     def down(self) -> None:
         done = self.visionloop("down")

@@ -158,7 +158,7 @@ def test_down_in_mid_training_leaves_no_container_and_up_with_celery_begins_it_a
 def of_latest_run(team, task_id):
     """What Airflow's API says of a task of the latest model run."""
     run_id = team.runs("model__shapes")[-1]["dag_run_id"]
-    return team.api.client.get(f"/dags/model__shapes/dagRuns/{run_id}/taskInstances/{task_id}").json()
+    return team.api.get(f"/dags/model__shapes/dagRuns/{run_id}/taskInstances/{task_id}").json()
 
 
 def test_celerys_broker_and_worker_killed_in_mid_run_lose_nothing(team):
