@@ -165,7 +165,7 @@ def test_celerys_broker_and_worker_killed_in_mid_run_lose_nothing(team):
     before, redis, worker = team.promotions(), team.container("redis")["Id"], team.container("airflow-worker")["Id"]
     docker("kill", redis)
     team.until(lambda: of_latest_run(team, "pack_model")["state"] == "queued", "a task that no broker takes")
-    time.sleep(5)
+    time.sleep(5)  # several tries to hand it over, which must not fail it
     docker("start", redis)
     team.until(lambda: of_latest_run(team, "pack_model")["state"] == "running", "the task to run when the broker is back")
     team.kill_and_start("airflow-worker")
