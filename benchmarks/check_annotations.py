@@ -45,7 +45,7 @@ from benchmarks.check_annotations import config_of
 from include.artifacts.tables import ANNOTATIONS, IMAGES
 from include.step.garbage import look_seldom
 from tasks.validate_annotations.asking import Coming
-from tasks.validate_annotations.stream import parts_of_file, whole
+from tasks.validate_annotations.stream import IMAGES_AT_ONCE, at_hand, parts_of_file
 from tasks.validate_annotations.validate import divide
 look_seldom()  # as every step does once it has its imports
 folder, asked_at = Path(sys.argv[1]), []
@@ -56,7 +56,8 @@ def ask(*told):
     return suites.broken(*told)
 (folder / "divided").mkdir()
 parts = parts_of_file(folder / "annotations.parquet", ANNOTATIONS)
-divided = divide(whole(folder / "images.parquet", IMAGES), parts, None, config_of(), ask, folder / "divided")
+images = at_hand(parts_of_file(folder / "images.parquet", IMAGES, IMAGES_AT_ONCE))
+divided = divide(images, parts, None, config_of(), ask, folder / "divided")
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 said = {"import_s": asked_at[0], "peak_mb": peak, "accepted": divided.annotations, "findings": sum(divided.counts.values())}
 print("ANSWER", json.dumps(said))
@@ -157,7 +158,7 @@ def _table(columns: dict[str, pa.Array], count: int, schema: pa.Schema) -> pa.Ta
 
 def run(code: str, folder: Path) -> dict[str, float]:
     """What the process says of itself, and how long it took from outside."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ARROW_DEFAULT_MEMORY_POOL": "system"}  # as steps have it
     began = time.perf_counter()
     ended = subprocess.run(
         [sys.executable, "-c", code, folder], env=environment, cwd=ROOT, capture_output=True, text=True, check=True

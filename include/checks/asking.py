@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -121,7 +122,10 @@ class Suites:
         for name, result in found.items():
             _raise_if_crashed(name, result)
             answers.add(name, result)
-        return _masks(engine, expectations, found, len(rows))
+        masks = _masks(engine, expectations, found, len(rows))
+        del engine, validator
+        gc.collect(1)  # they point at each other and at the rows, which would stay until Python looks by itself
+        return masks
 
     def build_docs(self) -> Path:
         """The folder of Great Expectations' Data Docs, made in a project of files: only there it writes pages."""

@@ -32,7 +32,7 @@ from tasks.validate_annotations.batch import Parent
 from tasks.validate_annotations.config import ValidateAnnotations
 from tasks.validate_annotations.data_docs.publish import publish
 from tasks.validate_annotations.pictures import Picture, look_at_all
-from tasks.validate_annotations.stream import parts_of_file, whole
+from tasks.validate_annotations.stream import IMAGES_AT_ONCE, Parts, at_hand, parts_of_file
 from tasks.validate_annotations.validate import Divided, divide
 
 FIRST = 20
@@ -48,8 +48,9 @@ def validate(step: StepRun[ValidateAnnotations]) -> CheckedLabels:
     coming = Coming(step.scratch / "questions", batch.batch_id, batch.made_by.ended_at)
     images_in = step.content.to_file(batch.images_table, step.scratch / "images_in.parquet")
     annotations_in = step.content.to_file(batch.annotations_table, step.scratch / "annotations_in.parquet")
-    images, annotations = whole(images_in, IMAGES), parts_of_file(annotations_in, ANNOTATIONS)
-    pictures = _pictures(step, images["md5"].unique().drop_null().to_pylist())
+    images = at_hand(parts_of_file(images_in, IMAGES, IMAGES_AT_ONCE))
+    annotations = parts_of_file(annotations_in, ANNOTATIONS)
+    pictures = _pictures(step, images)
     (step.scratch / "divided").mkdir()
     divided = divide(images, annotations, pictures, step.config, coming.broken, step.scratch / "divided", _parent(step, batch))
     _say(step, divided)
@@ -84,13 +85,14 @@ def _card(step: StepRun[ValidateAnnotations], batch: LabelBatch, divided: Divide
     )
 
 
-def _pictures(step: StepRun[ValidateAnnotations], hashes: list[str]) -> dict[str, Picture] | None:
+def _pictures(step: StepRun[ValidateAnnotations], images: Parts) -> dict[str, Picture] | None:
     """Every distinct image of the batch, decoded; None where no rule asks what the pictures are really like."""
     told = {rule.name: rule.parameters for rule in step.config.in_use.rules if rule.name in NEEDS_PICTURES}
     if not told:
         return None
     most = told.get("image_readable", {}).get("max_image_megapixels", float("inf"))
-    return look_at_all(step.content.get, hashes, most, step.log)
+    md5s = (md5 for part in images.read({"md5"}) for md5 in part["md5"].to_pylist())
+    return look_at_all(step.content.get, md5s, most, step.log)
 
 
 def _parent(step: StepRun[ValidateAnnotations], batch: LabelBatch) -> Parent | None:

@@ -20,7 +20,7 @@ from tasks.validate_annotations.images import Images
 from tasks.validate_annotations.people import People, Sums
 from tasks.validate_annotations.repeats import BOX, ID, MIX, Pairs, repeated_boxes, repeated_ids
 from tasks.validate_annotations.spill import BUCKETS_AT_ONCE, Buckets, Records
-from tasks.validate_annotations.stream import Parts, ahead, submit
+from tasks.validate_annotations.stream import Parts, ahead, numbered, submit
 from tasks.validate_annotations.texts import identities, words
 from tasks.validate_annotations.verdicts import Ask, Rules, judge
 
@@ -87,12 +87,12 @@ class FirstReading:
     def _parts(self) -> Iterator[_Part]:
         for first, table in numbered(self.annotations, columns_for(self.rules.all), TIMES):
             at = self.images.places.of(table["image_key"])
-            rows = annotation_frame(table, first, at, self.images.frame, self.rules.all)
+            rows = annotation_frame(table, first, at, self.images.real, self.rules.all)
             yield _Part(first, table.select(KEYS), at, rows)
 
     def _judged(self, one: _Part, ask: Ask) -> tuple[pd.DataFrame, NDArray[np.bool_], pa.Table]:
         """The rows that do not go with their image, as repaired; which are sound, and the keys of these."""
-        stays = (one.at < 0) | ~np.append(self.images.is_lost, False)[one.at]  # else with its image, whatever it is like
+        stays = ~self.images.is_lost[one.at]  # else with its image, whatever it is like
         rows = one.rows if stays.all() else one.rows[stays].reset_index(drop=True)
         rows, found = judge("3-annotations", rows, self.rules, self.rules.asked("alone"), ask)
         here = slice(one.first, one.first + len(one.at))
@@ -154,14 +154,6 @@ class FirstReading:
         for rule in self.rules.asked(when):
             if rule.action == "reject_image" and self._set_aside[rule.name]:
                 self.images.set_aside(np.concatenate(self._set_aside[rule.name]), rule)
-
-
-def numbered(annotations: Parts, columns: set[str], times: int = 1) -> Iterator[tuple[int, pa.Table]]:
-    """Each part with the number of its first row."""
-    first = 0
-    for part in annotations.read(columns, times):
-        yield first, part
-        first += len(part)
 
 
 def _sorted(pairs: list[Pairs]) -> Pairs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,62 +12,69 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from include.artifacts.tables import ANNOTATIONS, to_frame
+from include.artifacts.tables import ANNOTATIONS, IMAGES, to_frame
 from include.checks.annotation_checks import SIDES
 from include.checks.every import CHECKS
 from include.checks.mask_checks import misfit_of
 from include.checks.polygon_checks import polygons
 from include.definitions.suites import RuleInUse
 from tasks.validate_annotations.pictures import Picture
-from tasks.validate_annotations.texts import quick_hashes, shared, words
+from tasks.validate_annotations.texts import words
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+SIZE = ("width_px", "height_px")
 WORDS = ("shape", "class_name", "conflict", "attributes", "guideline", "annotator", "job")  # of annotations: few different ones
 ALWAYS = {"annotation_key", "annotation_id", "image_key", "class_name", "is_crowd", "annotator", "job", *SIDES}
 
 
-def image_frame(images: pa.Table, pictures: Mapping[str, Picture] | None, rules: Collection[RuleInUse]) -> pd.DataFrame:
-    """Of IMAGES, with what the pictures really are; None: they were not looked at, and are as the labels state."""
-    frame = pd.DataFrame({"row": np.arange(len(images)), "is_missing": images["md5"].is_null().to_numpy()})
+def image_frame(
+    images: pa.Table, rows: Ints, pictures: Mapping[str, Picture] | None, rules: Collection[RuleInUse]
+) -> pd.DataFrame:
+    """Of IMAGES, which are these `rows` of the batch, with what the pictures really are."""
+    frame = pd.DataFrame({"row": rows, "is_missing": images["md5"].is_null().to_numpy()})
     frame["attributes"] = words(images["attributes"])
-    for side in ("width_px", "height_px"):
-        frame[side] = frame[f"real_{side}"] = images[side].to_numpy()
-    frame["is_damaged"] = frame["is_turned"] = np.zeros(len(images), np.bool_)
-    if pictures is not None:
-        seen = [pictures.get(md5) if md5 is not None else None for md5 in images["md5"].to_pylist()]
-        sound = [one if one is not None and one.problem is None else None for one in seen]
-        frame["is_damaged"] = np.array([bool(one and one.problem) for one in seen], np.bool_)
-        frame["is_turned"] = np.array([bool(one and one.turned) for one in sound], np.bool_)
-        frame["real_width_px"] = np.array([one.width_px if one else np.nan for one in sound], np.float64)
-        frame["real_height_px"] = np.array([one.height_px if one else np.nan for one in sound], np.float64)
+    for side, real in zip(SIZE, real_sizes(images, pictures), strict=True):
+        frame[side], frame[f"real_{side}"] = images[side].to_numpy(), real
+    seen = _seen(images, pictures)
+    frame["is_damaged"] = np.array([bool(one and one.problem) for one in seen], np.bool_)
+    frame["is_turned"] = np.array([bool(one and not one.problem and one.turned) for one in seen], np.bool_)
     return with_stock_columns(frame, images, rules, "image")
 
 
-def same_image(images: pa.Table, sound: pd.DataFrame) -> Ints:
-    """For each sound image the row of another one that stands for it; else -1.
+def real_sizes(images: pa.Table, pictures: Mapping[str, Picture] | None) -> tuple[Floats, Floats]:
+    """Width and height of the pictures, NaN where they are not readable; None: they were not looked at, and are as stated."""
+    if pictures is None:
+        return images["width_px"].to_numpy(), images["height_px"].to_numpy()
+    sound = [one if one and not one.problem else None for one in _seen(images, pictures)]
+    return (
+        np.array([one.width_px if one else np.nan for one in sound], np.float64),
+        np.array([one.height_px if one else np.nan for one in sound], np.float64),
+    )
+
+
+def _seen(images: pa.Table, pictures: Mapping[str, Picture] | None) -> list[Picture | None]:
+    return [pictures.get(md5) for md5 in images["md5"].to_pylist()] if pictures else [None] * len(images)
+
+
+def same_image(md5s: pa.ChunkedArray, deliveries: pa.ChunkedArray, rows: Ints) -> Ints:
+    """For each image of `rows` the row of another one with the same bytes, that stands for it; else -1.
 
     Within a delivery the first stands; between deliveries the later, as a later batch would: so it does not matter whether
     two deliveries came in one batch or in two.
     """
-    md5s, stands_for = images["md5"].combine_chunks(), np.full(len(sound), -1)
-    hashes = quick_hashes(md5s.fill_null(""), 0)
-    alike = shared(hashes[sound["row"]])  # few
-    rows = sound["row"].to_numpy()[alike]
-    some = images.select(["md5", "delivery"]).take(pa.array(rows))
-    keys = pd.DataFrame({"md5": words(some["md5"]).cat.codes, "delivery": words(some["delivery"]).cat.codes, "row": rows})
+    keys = pd.DataFrame({"md5": words(md5s).cat.codes, "delivery": words(deliveries).cat.codes, "row": rows})
     firsts = keys.drop_duplicates(["md5", "delivery"], keep="first")
     standing = firsts.drop_duplicates("md5", keep="last").set_index("md5")["row"]
     stands = keys["md5"].map(standing).to_numpy(np.int64)
-    stands_for[alike] = np.where(stands == rows, -1, stands)
-    return stands_for
+    return np.where(stands == rows, -1, stands)
 
 
-def annotation_frame(part: pa.Table, first: int, at: Ints, images: pd.DataFrame, rules: Collection[RuleInUse]) -> pd.DataFrame:
-    """Of a part of ANNOTATIONS that begins at row `first`, with the real sizes of their images, which are `at` these rows."""
+def annotation_frame(part: pa.Table, first: int, at: Ints, sizes: Sequence[Floats], rules: Collection[RuleInUse]) -> pd.DataFrame:
+    """Of a part of ANNOTATIONS that begins at row `first`. `at`: their images' rows; `sizes`: real widths and heights of all."""
     frame: dict[str, Any] = {"row": np.arange(first, first + len(part)), "image_at": at}
     frame |= {side: part[side].to_numpy() for side in SIDES}
-    for side in ("real_width_px", "real_height_px"):
-        frame[side] = np.append(images[side].to_numpy(np.float64), np.nan)[at]
+    frame |= {f"real_{side}": real[at] for side, real in zip(SIZE, sizes, strict=True)}
     frame["is_crowd"] = part["is_crowd"].fill_null(False).to_numpy()
     frame |= {name: words(part[name]) for name in WORDS if name in part.column_names}
     if "geometry" in part.column_names:
@@ -96,6 +103,12 @@ def columns_for(rules: Collection[RuleInUse]) -> set[str]:
     if told & {"polygon", "is_misfit"}:
         more |= {"geometry", "shape"}
     return (ALWAYS | told | more) & set(ANNOTATIONS.names)
+
+
+def columns_for_images(rules: Collection[RuleInUse]) -> set[str]:
+    """Of IMAGES, those that the rules look at beside the pictures."""
+    told = {column for rule in rules if rule.expect for column in stock_columns(rule)}
+    return ({"md5", "attributes", *SIZE} | told) & set(IMAGES.names)
 
 
 def stock_columns(rule: RuleInUse) -> list[str]:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from include.artifacts.tables import ANNOTATIONS
 from include.checks.annotation_checks import SIDES
 from tasks.validate_annotations.findings import Finding, Findings, table_of
-from tasks.validate_annotations.first_reading import FirstReading, numbered
+from tasks.validate_annotations.first_reading import FirstReading
 from tasks.validate_annotations.frames import annotation_frame
 from tasks.validate_annotations.repeats import Pairs
-from tasks.validate_annotations.stream import ahead
+from tasks.validate_annotations.stream import ahead, numbered
 from tasks.validate_annotations.verdicts import MOST, Ask, Bits, judge, repair
 
 Ints = NDArray[np.int64]
@@ -42,7 +42,7 @@ class SecondReading:
         self.by_class: Counter[str] = Counter()
         self.rejected: dict[str, Counter[object]] = {"annotator": Counter(), "job": Counter()}
         self.wanted = np.unique(np.concatenate([first.same_id[1], first.same_box[1]]))
-        self.keys: dict[int, str] = {}  # of the wanted rows, which come before the rows that repeat them
+        self.keys: list[pa.StringArray] = []  # of the wanted rows, which come before the rows that repeat them
         self.why: dict[int, tuple[Any, str]] = {}
 
     def parts(self) -> Iterator[Part]:
@@ -51,7 +51,7 @@ class SecondReading:
             yield self._part(first, part, self.first.bits[here], self.first.image_at[here].astype(np.int64))
 
     def _part(self, first: int, part: pa.Table, bits: Bits, at: Ints) -> Part:
-        goes = (at >= 0) & np.append(self.first.images.is_lost, False)[at]
+        goes = self.first.images.is_lost[at]
         is_sound = ~goes & ((bits & self.rules.rejecting) == 0)
         rows = first + np.flatnonzero(is_sound)
         asked = self.rules.asked("beside others")
@@ -61,7 +61,7 @@ class SecondReading:
         bits[is_sound] |= judge("4-annotations-made-twice", frame, self.rules, asked, self.ask)[1]
         accepted = ~goes & ((bits & self.rules.rejecting) == 0)
         here = self.wanted[(self.wanted >= first) & (self.wanted < first + len(part))]
-        self.keys |= dict(zip(here.tolist(), part["annotation_key"].take(pa.array(here - first)).to_pylist(), strict=True))
+        self.keys.append(part["annotation_key"].take(pa.array(here - first)).combine_chunks())
         sides, repairs = self._mended(first, part, bits, at)
         findings = table_of(self._findings(first, part, bits, at, goes, sides, repairs))
         return Part(self._accepted(part, accepted, sides), findings, at[accepted])
@@ -70,7 +70,7 @@ class SecondReading:
         """Sides of the boxes that were repaired, by position, and what each repair changed: as in the first reading."""
         positions = np.flatnonzero(bits >> np.uint64(MOST))
         few = part.take(pa.array(positions))
-        frame = annotation_frame(few, first, at[positions], self.first.images.frame, ()).set_index(positions)
+        frame = annotation_frame(few, first, at[positions], self.first.images.real, ()).set_index(positions)
         repairs: Repairs = {}
         for rule in self.rules.asked("alone"):
             which = (bits[positions] & self.rules.repaired_bit(rule)) > 0
@@ -111,12 +111,16 @@ class SecondReading:
 
     def _beside(self, rows: Ints, at: Ints) -> Iterator[dict[str, Any]]:
         """What the rules' words want that is in no column."""
-        images = self.first.images.frame
-        sizes = (np.append(images[name].to_numpy(np.float64), np.nan)[at] for name in ("real_width_px", "real_height_px"))
-        others = (_of(pairs, rows) for pairs in (self.first.same_id, self.first.same_box))
-        for width, height, same_id, same_box in zip(*(one.tolist() for one in (*sizes, *others)), strict=True):
-            size = {"real_width_px": width, "real_height_px": height}
-            yield size | {"same_id": self.keys.get(same_id), "same_box": self.keys.get(same_box)}
+        sizes = (real[at] for real in self.first.images.real)
+        others = (self._keys_of(_of(pairs, rows)) for pairs in (self.first.same_id, self.first.same_box))
+        for width, height, same_id, same_box in zip(*(one.tolist() for one in sizes), *others, strict=True):
+            yield {"real_width_px": width, "real_height_px": height, "same_id": same_id, "same_box": same_box}
+
+    def _keys_of(self, rows: Ints) -> list[str | None]:
+        """Of wanted rows; -1: of none."""
+        at = pa.array(np.searchsorted(self.wanted, rows), mask=rows < 0)
+        keys: list[str | None] = pa.chunked_array(self.keys, pa.string()).take(at).to_pylist()
+        return keys
 
     def _accepted(self, part: pa.Table, accepted: NDArray[np.bool_], sides: pd.DataFrame) -> pa.Table:
         for name in SIDES if len(sides) else ():

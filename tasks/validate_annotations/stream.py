@@ -6,7 +6,7 @@ Arrow reads and writes outside Python's lock: a thread makes the next part while
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -14,12 +14,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from include.artifacts.columns import compact
 
 ROWS_AT_ONCE = 2**18  # a quarter of a million annotations with their JSON are some 150 MB, and three parts are in memory
+IMAGES_AT_ONCE = 2**19
 T = TypeVar("T")
 
 
@@ -29,6 +32,7 @@ class Parts:
 
     rows: int
     rows_at_once: int
+    schema: pa.Schema
     _read: Callable[[Collection[str], int], Iterator[pa.Table]]
 
     def read(self, columns: Collection[str], times: int = 1) -> Iterator[pa.Table]:
@@ -40,13 +44,13 @@ def parts_of_file(path: Path, schema: pa.Schema, rows: int = ROWS_AT_ONCE) -> Pa
     """Columns that the file has not are null: it was made before they were kept."""
 
     def read(columns: Collection[str], at_once: int) -> Iterator[pa.Table]:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:  # else all that was read stays in memory until the end
             there = [name for name in schema.names if name in columns and name in file.schema_arrow.names]
             for batch in file.iter_batches(batch_size=at_once, columns=there):
                 yield _with(pa.Table.from_batches([batch]), columns, schema)
 
     with pq.ParquetFile(path) as file:
-        return Parts(file.metadata.num_rows, rows, read)
+        return Parts(file.metadata.num_rows, rows, schema, read)
 
 
 def parts_of_table(table: pa.Table, schema: pa.Schema, rows: int = ROWS_AT_ONCE) -> Parts:
@@ -57,12 +61,35 @@ def parts_of_table(table: pa.Table, schema: pa.Schema, rows: int = ROWS_AT_ONCE)
             part = table.slice(start, at_once)
             yield _with(part.select([name for name in part.column_names if name in columns]), columns, schema)
 
-    return Parts(len(table), rows, read)
+    return Parts(len(table), rows, schema, read)
 
 
-def whole(path: Path, schema: pa.Schema) -> pa.Table:
-    """All of a file at once."""
-    return pa.concat_tables([schema.empty_table(), *parts_of_file(path, schema).read(schema.names)])
+def at_hand(parts: Parts) -> Parts:
+    """The same, in memory if it is only one part: it is read several times."""
+    if parts.rows > parts.rows_at_once:
+        return parts
+    return parts_of_table(_joined(parts.read(parts.schema.names), parts.schema), parts.schema, parts.rows_at_once)
+
+
+def numbered(parts: Parts, columns: Collection[str], times: int = 1) -> Iterator[tuple[int, pa.Table]]:
+    """Each part with the number of its first row."""
+    first = 0
+    for part in parts.read(columns, times):
+        yield first, part
+        first += len(part)
+
+
+def taken(parts: Parts, rows: NDArray[np.int64], columns: Collection[str]) -> pa.Table:
+    """These rows, which are in order."""
+    found = []
+    for first, part in numbered(parts, columns):
+        low, high = np.searchsorted(rows, (first, first + len(part)))
+        found.append(part.take(pa.array(rows[low:high] - first)))
+    return _joined(found, pa.schema([field for field in parts.schema if field.name in columns]))
+
+
+def _joined(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
+    return pa.concat_tables([schema.empty_table(), *tables])
 
 
 def _with(part: pa.Table, columns: Collection[str], schema: pa.Schema) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -15,48 +15,55 @@ Hashes = NDArray[np.uint64]
 SHORT = 16  # bytes
 LONG = 256  # bytes, as text of keys is not
 AT_ONCE = 2**16  # texts that are made as wide as the longest of them
-ODD = np.uint64(1)
 
 
 class Places:
-    """Where in the table of images a key is, found by hash and confirmed by the key itself."""
+    """Where in the table of images a key is, by 128 bits of it: nobody can make two texts that share them, so no key is kept."""
 
-    def __init__(self, keys: pa.ChunkedArray) -> None:
-        self.keys = keys.combine_chunks()
-        for salt in count():
-            self.salt = salt
-            hashes = quick_hashes(self.keys, salt)
-            self.order = np.argsort(hashes).astype(np.int32)
-            self.hashes = hashes[self.order]
-            if (self.hashes[1:] != self.hashes[:-1]).all():
-                return
-            if salt == 3:
-                raise ValueError("two images of the batch have the same image_key")
+    def __init__(self, keys: Iterable[pa.StringArray]) -> None:
+        self.salts = np.random.default_rng().integers(0, 2**64, (2, LONG // 8 + 1), np.uint64)
+        found = [mixed(some, self.salts) for some in keys]
+        one, other = np.hstack([np.empty((2, 0), np.uint64), *found])
+        self.order = np.lexsort((other, one)).astype(np.int32)
+        self.hashes = one[self.order], other[self.order]
+        same = np.diff(self.hashes[0]) == 0
+        if (same & (np.diff(self.hashes[1]) == 0)).any():
+            raise ValueError("two images of the batch have the same image_key")
+        self.alike = 1 + int(same.sum())  # at most so many have the same first 64 bits
 
     def of(self, keys: pa.ChunkedArray) -> Ints:
         """-1 for null and for what is no image of the batch."""
-        if not len(self.order):
-            return np.full(len(keys), -1)
-        wanted = keys.combine_chunks()
-        at = np.searchsorted(self.hashes, quick_hashes(wanted.fill_null(""), self.salt)).clip(max=len(self.order) - 1)
-        places = self.order[at]
-        is_it = pc.equal(self.keys.take(pa.array(places)), wanted).fill_null(False).to_numpy(zero_copy_only=False)
-        return np.where(is_it, places, -1).astype(np.int64)
+        places = np.full(len(keys), -1)
+        one, other = mixed(keys.combine_chunks().fill_null(""), self.salts)
+        at = np.searchsorted(self.hashes[0], one)
+        is_text = keys.is_valid().to_numpy()
+        for _ in range(self.alike if len(self.order) else 0):
+            near = at.clip(max=len(self.order) - 1)
+            is_it = is_text & (self.hashes[0][near] == one) & (self.hashes[1][near] == other)
+            places[is_it] = self.order[near[is_it]]
+            at += 1
+        return places
 
 
-def quick_hashes(texts: pa.StringArray, salt: int) -> Hashes:
-    """64 bits of each, for who confirms what is found: texts can be made that share them. No text may be null."""
-    odd = np.random.default_rng(salt).integers(0, 2**64, LONG // 8 + 2, np.uint64) | ODD
-    found = np.empty(len(texts), np.uint64)
+def mixed(texts: pa.StringArray, salts: Hashes) -> Hashes:
+    """64 bits of each text for each row of `salts`. No text may be null."""
+    found = np.empty((len(salts), len(texts)), np.uint64)
     for start in range(0, len(texts), AT_ONCE):
         some = texts.slice(start, AT_ONCE)
         lengths = pc.binary_length(some).to_numpy()
         long = np.flatnonzero(lengths > LONG)
         words = _padded(pc.if_else(pa.array(lengths > LONG), "", some) if len(long) else some, _width(lengths)).view(np.uint64)
-        hashes = words @ odd[2 : 2 + words.shape[1]] + lengths.astype(np.uint64) * odd[0]  # a text may end in NUL itself
-        hashes[long] = hashes_of(some.take(pa.array(long)), f"{salt:016d}")
-        found[start : start + AT_ONCE] = (hashes ^ hashes >> np.uint64(32)) * odd[1]
+        words = np.column_stack([lengths.astype(np.uint64), words])  # a text may end in NUL itself
+        for row, salt in zip(found[:, start : start + AT_ONCE], salts, strict=True):
+            own = salt[: words.shape[1]]
+            # what it is filled up with counts for nothing: how much that is depends on the texts beside it
+            row[:] = _scattered(words ^ own).sum(axis=1) - _scattered(own).sum()
+            row[long] = hashes_of(some.take(pa.array(long)), f"{salt[-1]:016x}")
     return found
+
+
+def _scattered(numbers: Hashes) -> Hashes:
+    return pd.util.hash_array(numbers.ravel()).reshape(numbers.shape)
 
 
 def _width(lengths: NDArray[np.int32]) -> int:

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.check_annotations import config_of, make
 from include.artifacts.tables import ANNOTATIONS, IMAGES
 from include.checks.asking import Suites
-from tasks.validate_annotations.stream import parts_of_file, whole
+from tasks.validate_annotations.stream import parts_of_file
 from tasks.validate_annotations.validate import Divided, divide
 
 BOXES = 60_000
@@ -65,8 +65,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ours(folder: Path) -> Divided:
     suites = Suites(folder / "gx", "b1", datetime(2026, 1, 1, tzinfo=UTC))
     (folder / "divided").mkdir()
-    parts = parts_of_file(folder / "annotations.parquet", ANNOTATIONS, rows=25_000)
-    return divide(whole(folder / "images.parquet", IMAGES), parts, None, config_of(), suites.broken, folder / "divided")
+    images = parts_of_file(folder / "images.parquet", IMAGES, rows=5_000)
+    annotations = parts_of_file(folder / "annotations.parquet", ANNOTATIONS, rows=25_000)
+    return divide(images, annotations, None, config_of(), suites.broken, folder / "divided")
 
 
 @pytest.fixture(scope="module")

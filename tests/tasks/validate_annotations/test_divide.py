@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import tempfile
+import weakref
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -73,7 +75,8 @@ def divided_tables(
     suites: Suites, images: pa.Table, annotations: pa.Table, config: ValidateAnnotations = CONFIG, rows: int = 1000, **more: Any
 ) -> Divided:
     folder = Path(tempfile.mkdtemp(dir=suites.folder))
-    return divide(images, parts_of_table(annotations, ANNOTATIONS, rows), PICTURES, config, suites.broken, folder, **more)
+    parts = parts_of_table(images, IMAGES, rows), parts_of_table(annotations, ANNOTATIONS, rows)
+    return divide(*parts, PICTURES, config, suites.broken, folder, **more)
 
 
 def rejected(divided: Divided) -> list[dict[str, Any]]:
@@ -300,7 +303,7 @@ def test_image_is_set_aside_for_one_of_its_annotations_wherever_that_is_read(sui
     pictures = {**PICTURES, "d" * 32: Picture(64, 48, None)}
     for at_once in (1, 100):
         tables = (
-            pa.Table.from_pylist(images, IMAGES),
+            parts_of_table(pa.Table.from_pylist(images, IMAGES), IMAGES, at_once),
             parts_of_table(pa.Table.from_pylist(rows, ANNOTATIONS), ANNOTATIONS, at_once),
         )
         folder = Path(tempfile.mkdtemp(dir=suites.folder))
@@ -397,7 +400,8 @@ def test_batch_read_in_one_part_or_in_many_is_divided_alike(suites: Suites, monk
         monkeypatch.setattr(spill, "RECORDS_AT_ONCE", laid_aside_at_once)
         asked = Suites(folder / f"gx{number}", "b1", datetime(2026, 1, 1, tzinfo=UTC))
         (into := folder / f"divided{number}").mkdir()
-        divided = divide(images, parts_of_table(annotations, ANNOTATIONS, at_once), None, config, asked.broken, into)
+        parts = parts_of_table(images, IMAGES, at_once // 10), parts_of_table(annotations, ANNOTATIONS, at_once)
+        divided = divide(*parts, None, config, asked.broken, into)
         counts = [(one.rule, one.rows, one.broken) for one in asked.asked]
         found.append(
             [divided.counts, counts, *(divided.table(name).to_pylist() for name in ("images", "annotations", "findings"))]
@@ -412,3 +416,16 @@ def test_a_box_without_bounds_is_out_of_place_and_no_check_warns_of_its_numbers(
     divided = run(suites, [image("i1")], boxes, told(box_inside_image={"action": action}))  # a warning would be an error here
     assert divided.table("annotations")["annotation_key"].to_pylist() == ["d1#3"]
     assert divided.by_rule("reject annotation") == {"box_inside_image": 2}
+
+
+def test_rows_do_not_stay_in_memory_when_they_were_asked_about(suites: Suites) -> None:
+    (rule,) = (one for one in CONFIG.in_use.rules if one.name == "box_finite")
+    rows = pd.DataFrame({"row": [0], "x_px": [1.0], "y_px": [1.0], "width_px": [1.0], "height_px": [1.0]})
+    left = weakref.ref(rows)
+    gc.disable()  # Python itself looks for cycles only now and then
+    try:
+        assert suites.broken("1", rows, [rule])["box_finite"].tolist() == [False]
+        del rows
+        assert left() is None
+    finally:
+        gc.enable()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from tasks.validate_annotations import spill
 from tasks.validate_annotations.spill import Buckets
-from tasks.validate_annotations.stream import Writer, ahead
+from tasks.validate_annotations.stream import Writer, ahead, at_hand, numbered, parts_of_file, taken
 
 SCHEMA = pa.schema([("key", pa.string()), ("rule", pa.string())])
 ROWS = pa.table({"key": ["a", None], "rule": ["r", "r"]}, schema=SCHEMA)
@@ -114,3 +115,30 @@ def test_records_with_the_same_key_are_together_in_their_order(
     for key in set(keys.tolist()):
         (rows,) = [rows for one in found if (rows := [row for row, other in one if other == key])]
         assert rows == np.flatnonzero(keys == key).tolist()
+
+
+def test_what_was_read_does_not_stay_in_memory(tmp_path: Path) -> None:
+    text = [random.randbytes(50).hex() for _ in range(1000)]
+    pq.write_table(pa.table({"key": text * 20, "rule": text * 20}, schema=SCHEMA), tmp_path / "t", row_group_size=1000)
+    before, most = pa.total_allocated_bytes(), 0
+    for part in parts_of_file(tmp_path / "t", SCHEMA, rows=1000).read(SCHEMA.names):
+        most = max(most, pa.total_allocated_bytes() - before)
+        assert part["key"].to_pylist() == text
+    assert most < 1_000_000  # the file has 2,000,000 bytes of text, even compressed
+
+
+def test_rows_are_taken_of_the_parts_that_have_them(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"key": list("abcdefg"), "rule": ["r"] * 7}, schema=SCHEMA), tmp_path / "t")
+    parts = parts_of_file(tmp_path / "t", SCHEMA, rows=2)
+    assert [(first, len(part)) for first, part in numbered(parts, {"key"})] == [(0, 2), (2, 2), (4, 2), (6, 1)]
+    assert taken(parts, np.array([1, 2, 6]), {"key"}).to_pydict() == {"key": ["b", "c", "g"]}
+    assert taken(parts, np.array([], np.int64), {"key"}).to_pydict() == {"key": []}
+
+
+def test_parts_are_at_hand_if_they_are_one(tmp_path: Path) -> None:
+    pq.write_table(ROWS, tmp_path / "t")
+    one, two = (at_hand(parts_of_file(tmp_path / "t", SCHEMA, rows)) for rows in (2, 1))
+    (tmp_path / "t").unlink()
+    assert [part.to_pylist() for part in one.read({"key"})] == [[{"key": "a"}, {"key": None}]]
+    with pytest.raises(FileNotFoundError):
+        list(two.read({"key"}))

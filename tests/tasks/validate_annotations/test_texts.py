@@ -38,26 +38,28 @@ def test_digits_are_their_own_identity() -> None:
 
 
 def test_place_of_a_key_is_its_row() -> None:
-    places = Places(pa.chunked_array([["b", "a"], ["c"]]))
+    places = Places([pa.array(["b", "a"]), pa.array(["c"])])
     assert places.of(pa.chunked_array([["c", None], ["b", "d"]])).tolist() == [2, -1, 0, -1]
 
 
 @given(st.lists(awkward | st.text("ab", min_size=250, max_size=520), unique=True), st.lists(awkward, max_size=12))
 def test_place_is_the_row_of_the_same_text_whatever_is_beside_it(images: list[str], others: list[str]) -> None:
     wanted = [*others, *images[::2], None]
-    found = Places(pa.chunked_array([images[:3], images[3:]], pa.string())).of(pa.chunked_array([wanted], pa.string()))
-    assert found.tolist() == [images.index(one) if one in images else -1 for one in wanted]
+    places = Places([pa.array(images[:3], pa.string()), pa.array(images[3:], pa.string())])
+    assert places.of(pa.chunked_array([wanted], pa.string())).tolist() == [
+        images.index(one) if one in images else -1 for one in wanted
+    ]
 
 
 def test_keys_that_share_a_hash_are_told_apart_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    def poor(some: pa.StringArray, salt: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-        return np.array([len(one) if salt == 0 else ord(one[0]) for one in some.to_pylist()], np.uint64)
+    def poor(some: pa.StringArray, salts: texts.Hashes) -> texts.Hashes:
+        return np.array([[len(one) for one in some.to_pylist()], [ord(one[0]) for one in some.to_pylist()]], np.uint64)
 
-    monkeypatch.setattr(texts, "quick_hashes", poor)
-    places = Places(pa.chunked_array([["b", "a"]]))
-    assert places.of(pa.chunked_array([["a", "b", "bc"]])).tolist() == [1, 0, -1]
+    monkeypatch.setattr(texts, "mixed", poor)
+    places = Places([pa.array(["b", "a", "ca"])])
+    assert places.of(pa.chunked_array([["a", "b", "bc", "ca", "d"]])).tolist() == [1, 0, -1, 2, -1]
 
 
 def test_key_of_two_images_is_refused() -> None:
     with pytest.raises(ValueError, match="two images of the batch have the same image_key"):
-        Places(pa.chunked_array([["a", "b", "a"]]))
+        Places([pa.array(["a", "b"]), pa.array(["a"])])
