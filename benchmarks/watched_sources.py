@@ -3,7 +3,7 @@
 How: a real embedded stack; the triggerer's processes (user and system time of 2 minutes, and their memory, shared pages counted
 once) with no source, with 200 sources of kind coco at the default `poll_every_s` of 60, each a prefix of the S3 server with a
 delivery that is taken in, and with the peer: 200 stock AssetWatchers (FileDeleteTrigger) that look at the same pace whether a
-local file is there. The triggerer is started anew for each.
+local file is there. Each in a stack of its own.
 
     .venv/cli/bin/python -m benchmarks.watched_sources
 """
@@ -77,49 +77,39 @@ def until(running: Stack, expected: int) -> None:
         time.sleep(2)
 
 
-def start_anew(home: Home, running: Stack, expected: int) -> None:
-    """End the triggerer (the supervisor starts another) and wait until it has its triggers."""
-    until(running, expected)
-    ended = triggerer(home)
-    for process in ended:
-        process.kill()
-    psutil.wait_procs(ended, timeout=10)
-    time.sleep(20)  # it is back, and its last word is not the old one's
-    until(running, expected)
-    time.sleep(SETTLING_S)
+def measure(folder: Path, name: str, expected: int, dag_file: Path | None = None) -> tuple[float, float]:
+    """Share of a core, and MB: of a stack of this name, whose only DAG file this is."""
+    dags, home = folder / "dags", Home(folder / name)
+    shutil.rmtree(dags, ignore_errors=True)
+    dags.mkdir()
+    try:
+        running = stack.up(home)
+        os.environ.update(client_environment(home, running))
+        if dag_file is not None:
+            deliver(folder / "definitions" / "sources")
+            shutil.copy(dag_file, dags)
+        until(running, expected)
+        time.sleep(SETTLING_S)
+        processes = triggerer(home)
+
+        def cpu_s() -> float:
+            return sum(sum(one.cpu_times()[:2]) for one in processes)
+
+        before, began = cpu_s(), time.monotonic()
+        time.sleep(MEASURED_S)
+        share = (cpu_s() - before) / (time.monotonic() - began)
+        assert watching(running) == expected
+        return share, sum(one.memory_full_info().pss for one in processes) / 1e6
+    finally:
+        stack.down(home)
 
 
-def measure(home: Home, running: Stack, expected: int) -> tuple[float, float]:
-    """Share of a core, and MB."""
-    start_anew(home, running, expected)
-    processes = triggerer(home)
-
-    def cpu_s() -> float:
-        return sum(sum(one.cpu_times()[:2]) for one in processes)
-
-    before, began = cpu_s(), time.monotonic()
-    time.sleep(MEASURED_S)
-    share = (cpu_s() - before) / (time.monotonic() - began)
-    return share, sum(one.memory_full_info().pss for one in processes) / 1e6
-
-
-def phases(home: Home, folder: Path) -> dict[str, tuple[float, float]]:
-    """None, ours, the peer's: the DAG files and definitions of each, written and removed while the stack runs."""
-    dags, sources = folder / "dags", folder / "definitions" / "sources"
-    running = stack.up(home)
-    os.environ.update(client_environment(home, running))
-    found = {"no source": measure(home, running, 0)}
+def deliver(sources: Path) -> None:
+    """Definitions of sources that have a delivery each, which is taken in."""
     store = open_store("s3://visionloop")
     for number in range(SOURCES):
         take_in(store, f"s{number}")
         (sources / f"s{number}.yaml").write_text(SOURCE.format(number))
-    shutil.copy(ROOT / "dags" / "labels.py", dags)
-    found[f"{SOURCES} sources"] = measure(home, running, SOURCES)
-    (dags / "labels.py").unlink()
-    until(running, 0)
-    shutil.copy(ROOT / "benchmarks" / "watched_dags" / "stock.py", dags)
-    found[f"{SOURCES} stock watchers of a file (peer)"] = measure(home, running, SOURCES)
-    return found
 
 
 def main() -> None:
@@ -127,21 +117,18 @@ def main() -> None:
     ours = services.airflow_environment
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for part in ("dags", "definitions/sources"):
-            (folder / part).mkdir(parents=True)
+        (folder / "definitions" / "sources").mkdir(parents=True)
         os.environ["VISIONLOOP_DEFINITIONS"] = str(folder / "definitions")
         settings = {"AIRFLOW__CORE__DAGS_FOLDER": str(folder / "dags"), "BENCHMARK_SOURCES": str(SOURCES)}
-        settings |= {"BENCHMARK_POLL_S": str(POLL_S), "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": "10"}
+        settings["BENCHMARK_POLL_S"] = str(POLL_S)
         services.airflow_environment = lambda *where: ours(*where) | settings
-        home = Home(folder / "home")
-        try:
-            found = phases(home, folder)
-        finally:
-            stack.down(home)
+        none = measure(folder, "none", 0)
+        many = measure(folder, "many", SOURCES, ROOT / "dags" / "labels.py")
+        peer = measure(folder, "peer", SOURCES, ROOT / "benchmarks" / "watched_dags" / "stock.py")
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; the triggerer's processes, over {MEASURED_S:.0f} s")
-    for what, (share, memory_mb) in found.items():
+    said = {"no source": none, f"{SOURCES} sources": many, f"{SOURCES} stock watchers of a file (peer)": peer}
+    for what, (share, memory_mb) in said.items():
         print(f"{what:<40}{share:>7.1%} of a core{memory_mb:>8.0f} MB")
-    none, many, _ = found.values()
     print(f"for {SOURCES} sources: {many[0] - none[0]:.1%} of a core (bound {CPU_BOUND:.0%}), ", end="")
     print(f"{many[1] - none[1]:.0f} MB (bound {MEMORY_BOUND_MB:.0f})")
     sys.exit(many[0] - none[0] > CPU_BOUND or many[1] - none[1] > MEMORY_BOUND_MB)
