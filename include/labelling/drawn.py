@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import repeat
 from typing import Any, TypeAlias, overload
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from include.artifacts.tables import AT_ONCE
 from include.labelling.items import Labelled, Shape
 
-Values: TypeAlias = Sequence[Any] | pa.Array
+Values: TypeAlias = Sequence[Any] | pa.Array | NDArray[np.float64]  # the last: rows of several numbers
 
 
 class Columns:
@@ -57,12 +59,15 @@ class Drawn(Sequence[Shape]):
 
     def __iter__(self) -> Iterator[Shape]:
         for part in self.columns.parts(self.start, self.stop):
-            yield from map(Shape, *(_plain(part[name]) if name in part else repeat(None) for name in Shape._fields))
+            yield from map(Shape, *(plain(part[name]) if name in part else repeat(None) for name in Shape._fields))
 
 
-def _plain(values: Values) -> Iterable[Any]:
-    plain: Iterable[Any] = values.to_pylist() if isinstance(values, pa.Array) else values
-    return plain
+def plain(values: Values) -> Sequence[Any]:
+    """As Python's own objects, one for each row."""
+    if isinstance(values, np.ndarray):
+        return list(map(tuple, values.tolist()))
+    found: Sequence[Any] = values.to_pylist() if isinstance(values, pa.Array) else values
+    return found
 
 
 def runs(labelled: Labelled) -> list[Sequence[Shape]]:

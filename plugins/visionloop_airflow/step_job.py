@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
 LABEL = "visionloop.step"
-# Torch's threads spin while they wait for each other: beside other work that made a training of two threads 16 times slower.
-# Arrow's own allocator gives pages back and has them zeroed anew: a tenth of the time of the checks.
-FASTER = {"OMP_WAIT_POLICY": "PASSIVE", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+# Torch's threads spin while they wait for each other. Beside other work that made a training of two threads 16 times slower.
+ON_A_BUSY_MACHINE = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 class StepJob(ResumableJobMixin, BaseOperator):
@@ -121,7 +120,7 @@ class StepJob(ResumableJobMixin, BaseOperator):
         identity = {"DAG_ID": ti.dag_id, "RUN_ID": ti.run_id, "TASK_ID": ti.task_id, "STARTED_BY": started_by(context)}
         identity |= {"GIT_COMMIT": settings.git_commit(), "ENVIRONMENT": self.environment_name(), "RUNTIME": settings.runtime()}
         identity["PAGES"] = base_url()
-        environment = {f"VISIONLOOP_{name}": value for name, value in identity.items()} | FASTER
+        environment = {f"VISIONLOOP_{name}": value for name, value in identity.items()} | ON_A_BUSY_MACHINE
         labels = {LABEL: self.plate.name, "visionloop.dag": ti.dag_id, "visionloop.run": ti.run_id, "visionloop.task": ti.task_id}
         self._job = job
         self.start(job, arguments, self.addresses_and_secrets() | environment, labels | {"visionloop.home": str(settings.home())})

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -110,13 +109,14 @@ class AnnotationTable:
         at = 0
         for part in parts:
             some = slice(at, at + len(part["kind"]))
-            sides = np.fromiter(chain.from_iterable(part["box_px"]), np.float64).reshape(-1, len(SIDES)).T
+            sides = np.asarray(part["box_px"], np.float64).reshape(-1, len(SIDES)).T
             found = {
                 **part, "annotation_key": keys[some], "image_key": image_keys[some], "shape": part["kind"],
                 **{name: numbers(side, pa.float64()) for name, side in zip(SIDES, sides, strict=True)},
             }  # fmt: skip
             count = len(keys[some])
-            table = table_of_columns([found.get(one.name, pa.nulls(count, one.type)) for one in ANNOTATIONS], ANNOTATIONS)
+            columns = [found[one.name] if one.name in found else pa.nulls(count, one.type) for one in ANNOTATIONS]
+            table = table_of_columns(columns, ANNOTATIONS)
             self._parts.append(table)
             self._file.add(table)
             at = some.stop

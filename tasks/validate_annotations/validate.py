@@ -2,8 +2,8 @@
 
 Annotations are read twice, part by part. The first reading judges each by itself, and lays aside what it takes to find those that
 were made twice; the second judges these, and writes. Memory: a part, what is in one bucket of those laid aside, 60 bytes for each
-image and 12 for each annotation. It is the work of one process: Spark, which Great Expectations also runs on, or a mapped task per
-delivery would spread the first reading over machines; what is beside one another would still have to come together.
+image and 12 for each annotation. It is the work of one process: Spark, which Great Expectations also runs on, or a mapped task
+per delivery would spread the first reading over machines; what is beside one another would still have to come together.
 """
 
 from __future__ import annotations

@@ -7,17 +7,20 @@ include/labelling/files/coco_shapes.py. The rows are the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from itertools import chain
+from typing import Annotated, TypeAlias
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from include.artifacts.columns import numbers, text
 from include.labelling.drawn import Columns, Values
-from include.labelling.files.coco_shapes import annotation_of, columns_of_any, segmented
+from include.labelling.files.coco_shapes import Annotation, annotation_of, columns_of_any, segmented
 from include.labelling.files.values import as_id
 
+Made: TypeAlias = Callable[[NDArray[np.int64]], dict[str, Values]]  # of some positions
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
@@ -47,31 +50,48 @@ def columns_of(
 
     `classes`: name by id. `strays`: the position of those of no image, the last. `job`: of those that name none.
     """
-    annotations: list[Any]
-    made_of: Callable[[Sequence[Any], dict[str, str]], dict[str, Any]]
+    made_of: Made
     try:
-        annotations, made_of = [_decode(raw) for raw in raws], _columns_of_plain
+        plain = [_decode(raw) for raw in raws]
+        image_ids, made_of = [one.image_id for one in plain], _made_of_plain(plain, classes)
+        place = {one: positions.get(as_id(one), strays) for one in set(image_ids)}
+        places = [place[one] for one in image_ids]
     except msgspec.DecodeError:
-        annotations, made_of = [annotation_of(raw) for raw in raws], columns_of_any
-    places = [positions.get(as_id(one.image_id), strays) for one in annotations]
-    order = np.argsort(places, kind="stable").tolist()
+        odd = [annotation_of(raw) for raw in raws]
+        made_of = _made_of_any(odd, classes)
+        places = [positions.get(as_id(one.image_id), strays) for one in odd]
+    order = np.argsort(places, kind="stable")
 
     def made(start: int, stop: int) -> dict[str, Values]:
         some = order[start:stop]
-        found = made_of([annotations[at] for at in some], classes)
+        found = made_of(some)
         if job is not None:
             found["job"] = [one or job for one in found.get("job", [None] * len(some))]
-        return found | {"raw": text([raws[at] for at in some])}
+        return found | {"raw": text([raws[at] for at in some.tolist()])}
 
     return Columns(made), np.cumsum(np.bincount(places, minlength=strays + 1)).tolist()
 
 
-def _columns_of_plain(annotations: Sequence[Plain], classes: dict[str, str]) -> dict[str, Values]:
-    ids, image_ids, category_ids, boxes, segments, crowds, *_ = zip(*map(msgspec.structs.astuple, annotations), strict=True)
-    kinds, geometries = segmented(segments)
-    names = {one: classes.get(str(one)) for one in set(category_ids)}
-    return {
-        "kind": kinds, "box_px": boxes, "geometry": geometries, "class_name": [names[one] for one in category_ids],
-        "annotation_id": numbers(ids, pa.int64()).cast(pa.string()),
-        "image_id": numbers(image_ids, pa.int64()).cast(pa.string()), "is_crowd": [one == 1 for one in crowds],
-    }  # fmt: skip
+def _made_of_any(annotations: Sequence[Annotation], classes: dict[str, str]) -> Made:
+    return lambda some: columns_of_any([annotations[at] for at in some.tolist()], classes)
+
+
+def _made_of_plain(annotations: Sequence[Plain], classes: dict[str, str]) -> Made:
+    """Numbers are put together now, while they lie beside each other in memory."""
+    segments = [one.segmentation for one in annotations]
+    boxes = np.fromiter(chain.from_iterable(one.bbox for one in annotations), np.float64, 4 * len(annotations)).reshape(-1, 4)
+    ids = np.array([one.id for one in annotations], np.int64)
+    image_ids = np.array([one.image_id for one in annotations], np.int64)
+    is_crowd = np.array([one.iscrowd == 1 for one in annotations], np.bool_)
+    categories, kinds_of = np.unique(np.array([one.category_id for one in annotations], np.int64), return_inverse=True)
+    names = np.array([classes.get(str(one)) for one in categories.tolist()], object)
+
+    def made(some: NDArray[np.int64]) -> dict[str, Values]:
+        kinds, geometries = segmented([segments[at] for at in some.tolist()])
+        return {
+            "kind": kinds, "box_px": boxes[some], "geometry": geometries, "class_name": names[kinds_of[some]].tolist(),
+            "annotation_id": numbers(ids[some], pa.int64()).cast(pa.string()),
+            "image_id": numbers(image_ids[some], pa.int64()).cast(pa.string()), "is_crowd": is_crowd[some].tolist(),
+        }  # fmt: skip
+
+    return made

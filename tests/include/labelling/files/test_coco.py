@@ -5,11 +5,11 @@ import json
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include.labelling.drawn import plain
 from include.labelling.files import coco_columns
 from include.labelling.files.coco import read_coco
 from include.labelling.files.coco_shapes import annotation_of, columns_of_any
@@ -90,7 +90,7 @@ def columns_of(raws: list[msgspec.Raw], classes: dict[str, str]) -> dict[str, li
     """In their order, as they are of no image."""
     columns, _ = coco_columns.columns_of(raws, classes, {}, 0)
     (part,) = columns.parts(0, len(raws))
-    return {name: values.to_pylist() if isinstance(values, pa.Array) else list(values) for name, values in part.items()}
+    return {name: plain(values) for name, values in part.items()}
 
 
 def by_id(labels: Any) -> list[str]:
