@@ -17,18 +17,18 @@ from tasks.validate_annotations.findings import AT_ONCE, Finding, Findings, got
 from tasks.validate_annotations.frames import SIZE, Floats, columns_for_images, image_frame, real_sizes, same_image
 from tasks.validate_annotations.pictures import Picture, as_seen
 from tasks.validate_annotations.stream import Parts, numbered, taken
-from tasks.validate_annotations.texts import Places, mixed, shared
+from tasks.validate_annotations.texts import LONG, Places, mixed, shared
 from tasks.validate_annotations.verdicts import Ask, Rules, judge
 
 Ints = NDArray[np.int64]
-SALT = np.arange(5, dtype=np.uint64)[np.newaxis]  # an md5 is 32 characters
+SALT = np.arange(LONG // 8 + 1, dtype=np.uint64)[np.newaxis]
 
 
 class Images:
     """Some 60 bytes of each are in memory: where it is, its size, what was found of it.
 
     `is_lost`: by row of the table, whether the image is set aside; `why`: of those, the rule and what was got. `real`: width and
-    height of the pictures, NaN where they are not known. These three have one more, at -1, for labels of no image.
+    height of the pictures, NaN where they are not known. Both have one more, at -1, for labels of no image.
     """
 
     def __init__(self, images: Parts, pictures: Mapping[str, Picture] | None, rules: Rules) -> None:

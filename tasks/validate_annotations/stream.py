@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from include.artifacts.columns import compact
 
 ROWS_AT_ONCE = 2**18  # a quarter of a million annotations with their JSON are some 150 MB, and three parts are in memory
-IMAGES_AT_ONCE = 2**19
+IMAGES_AT_ONCE = 2**19  # some 100 MB
 T = TypeVar("T")
 
 
