@@ -5,7 +5,6 @@ A finding is history once a later batch that was checked (or stopped) has its de
 
 from __future__ import annotations
 
-import io
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,11 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from include.artifacts import CheckedLabels, LabelBatch, StoppedLabels
 from include.artifacts.base import CardT
-from include.artifacts.tables import FINDINGS
+from include.artifacts.tables import FINDINGS, parts_of
 from include.storage import ContentStore, Store
 from include.storage.content import in_threads
 
@@ -72,10 +70,8 @@ def delivery_of(image_key: str | None, key: str, source: str, deliveries: Collec
 
 def findings_of(content: ContentStore, one: Checking, only_standing: bool) -> Iterator[pa.Table]:
     """Its findings, some at a time."""
-    stored = pq.ParquetFile(io.BytesIO(content.get(one.card.findings_table)))
     names = _deliveries(content.store, one.card) if only_standing and one.history else frozenset[str]()
-    for some in stored.iter_batches(AT_ONCE):
-        table = pa.Table.from_batches([some])
+    for table in parts_of(content.get(one.card.findings_table), rows=AT_ONCE):
         yield table.filter(_stands(table, one, names)) if names else table
 
 

@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -182,6 +183,14 @@ class GrowingParquet:
 
 def from_parquet(data: bytes, columns: list[str] | None = None) -> pa.Table:
     return pq.read_table(io.BytesIO(data), columns=columns)
+
+
+def parts_of(stored: bytes | Path, columns: Sequence[str] | None = None, rows: int = AT_ONCE) -> Iterator[pa.Table]:
+    """A Parquet file in parts of at most so many rows. `columns`: None: all."""
+    source = io.BytesIO(stored) if isinstance(stored, bytes) else stored
+    with pq.ParquetFile(source, pre_buffer=False) as file:  # else all that was read stays in memory until the end
+        for some in file.iter_batches(rows, columns=columns):
+            yield pa.Table.from_batches([some])
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow.parquet as pq
-
+from include.artifacts.tables import parts_of
 from include.findings import AT_ONCE, delivery_of
 from include.labelling.items import Objection
 
@@ -30,7 +28,7 @@ class Objections:
 
 def wanted(findings: bytes, actions: Collection[str]) -> Iterator[dict[str, Any]]:
     """Rows of a table FINDINGS (Parquet) by what was done; of whole batches none, which nobody drew."""
-    for some in pq.ParquetFile(io.BytesIO(findings)).iter_batches(AT_ONCE):
+    for some in parts_of(findings, rows=AT_ONCE):
         for row in some.to_pylist():
             if row["subject"] != "batch" and row["action"].split()[0] in actions:
                 yield row

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from include.artifacts.columns import compact
+from include.artifacts.tables import parts_of
 
 ROWS_AT_ONCE = 2**18  # a quarter of a million annotations with their JSON are some 150 MB, and three parts are in memory
 IMAGES_AT_ONCE = 2**19  # some 100 MB
@@ -44,13 +45,11 @@ def parts_of_file(path: Path, schema: pa.Schema, rows: int = ROWS_AT_ONCE) -> Pa
     """Columns that the file has not are null: it was made before they were kept."""
 
     def read(columns: Collection[str], at_once: int) -> Iterator[pa.Table]:
-        with pq.ParquetFile(path, pre_buffer=False) as file:  # else all that was read stays in memory until the end
-            there = [name for name in schema.names if name in columns and name in file.schema_arrow.names]
-            for batch in file.iter_batches(batch_size=at_once, columns=there):
-                yield _with(pa.Table.from_batches([batch]), columns, schema)
+        for part in parts_of(path, [name for name in schema.names if name in columns and name in there], at_once):
+            yield _with(part, columns, schema)
 
-    with pq.ParquetFile(path) as file:
-        return Parts(file.metadata.num_rows, rows, schema, read)
+    there = pq.read_schema(path).names
+    return Parts(pq.read_metadata(path).num_rows, rows, schema, read)
 
 
 def parts_of_table(table: pa.Table, schema: pa.Schema, rows: int = ROWS_AT_ONCE) -> Parts:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 import obstore
 import pyarrow.parquet as pq
 
+from include.artifacts.tables import parts_of
 from include.errors import BadInputError
 from include.storage import ContentStore, Store
 from include.storage.adopted import FOLDER as ADOPTED
@@ -114,8 +115,8 @@ def named_in(content: ContentStore, name: str) -> Digests:
     data = content.get(name)
     if name.endswith(DIR):
         return Digests.of(pack([name.removesuffix(DIR)])) + Digests.of(pack(map(_md5, NAME.finditer(data))))
-    table, found = pq.ParquetFile(io.BytesIO(data)), Digests.none()
-    for column in (one for one in table.schema_arrow.names if one == "md5" or one.endswith("_md5")):
-        for rows in table.iter_batches(columns=[column], batch_size=65536):
+    found = Digests.none()
+    for column in (one for one in pq.read_schema(io.BytesIO(data)).names if one == "md5" or one.endswith("_md5")):
+        for rows in parts_of(data, [column], 65536):
             found += Digests.of(pack(md5 for md5 in rows[column].to_pylist() if md5 and re.fullmatch("[0-9a-f]{32}", md5)))
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from include.artifacts import LabelBatch
+from include.artifacts.tables import parts_of
 from include.findings import AT_ONCE, Sums, as_rows, summed
 from include.storage.addresses import clean
 
@@ -45,9 +44,7 @@ class Table:
 
     def chunks(self, *columns: str) -> Iterator[pa.Table]:
         """Of these columns, or all."""
-        with pq.ParquetFile(io.BytesIO(self.stored) if isinstance(self.stored, bytes) else self.stored) as file:
-            for some in file.iter_batches(AT_ONCE, columns=list(columns) or None):
-                yield pa.Table.from_batches([some])
+        yield from parts_of(self.stored, columns or None, AT_ONCE)
 
 
 @dataclass
